@@ -1,0 +1,126 @@
+"""Reading and writing audio files."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+try:
+    import soundfile
+    import torchaudio
+except ImportError as error:
+    raise ImportError(
+        f"reading audio needs {error.name}, which is not installed: pip install 'priordiff[audio]'"
+    ) from error
+
+__all__ = ["AUDIO_EXTENSIONS", "atomic_path", "read_audio", "write_audio"]
+
+AUDIO_EXTENSIONS = (".flac", ".mp3", ".ogg", ".wav")
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path beside `path` that replaces it when the block ends without an exception.
+
+    Whoever reads `path` sees the old file or the whole new one, never a part; after an exception nothing is left behind.
+
+    Args:
+        path: the file to create or replace; its folder must exist.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic_path(folder / "notes.txt") as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> [file.name for file in folder.iterdir()]
+        ['notes.txt']
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
+    """Reads an audio file as a mono waveform at the given rate: channels are averaged, then resampled (Hann-windowed sinc).
+
+    Args:
+        path: a wav, flac, ogg or mp3 file of any sample rate and width.
+        sample_rate: the wanted rate in Hz.
+
+    Returns:
+        The waveform, float32 (N,); full scale is ±1.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file cannot be decoded, is empty, or holds NaN or infinite samples.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "tone.flac"
+        >>> write_audio(path, torch.sin(torch.arange(4410) * 0.1), 44100)
+        >>> read_audio(path, 22050).shape
+        torch.Size([2205])
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no audio file at {path}")
+    try:
+        samples, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise ValueError(f"{path} cannot be decoded as wav, flac, ogg or mp3: {' '.join(str(error).split())}") from error
+    if len(samples) == 0:
+        raise ValueError(f"{path} is empty: it holds no samples")
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{path} holds NaN or infinite samples")
+    waveform = torch.from_numpy(samples).mean(dim=1)
+    return torchaudio.functional.resample(waveform, file_rate, sample_rate)
+
+
+def write_audio(path: str | os.PathLike[str], waveform: Tensor, sample_rate: int) -> None:
+    """Writes a mono waveform atomically, in the format that the file's extension names.
+
+    wav and flac are written with 16 bits; samples beyond ±1 are clipped.
+
+    Args:
+        path: the file to create or replace: .wav, .flac, .ogg or .mp3.
+        waveform: (N,), on any device; full scale is ±1.
+        sample_rate: in Hz.
+
+    Raises:
+        ValueError: the extension is unknown, or the waveform is not one finite row of samples.
+        OSError: the file cannot be written; nothing is left behind.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "noise.wav"
+        >>> write_audio(path, 0.1 * torch.randn(100), sample_rate=22050)
+        >>> len(read_audio(path, 22050))
+        100
+    """
+    path = Path(path)
+    extension = path.suffix.lower()
+    if extension not in AUDIO_EXTENSIONS:
+        raise ValueError(f"cannot write {path}: its extension must be one of {', '.join(AUDIO_EXTENSIONS)}")
+    if waveform.ndim != 1:
+        raise ValueError(f"cannot write {path}: a waveform has shape (N,), got {tuple(waveform.shape)}")
+    if not torch.isfinite(waveform).all():
+        raise ValueError(f"cannot write {path}: the waveform holds NaN or infinite samples")
+    # Encoded in memory first: libsndfile reports a full disk as an unspecific error, Python's own write names it.
+    encoded = io.BytesIO()
+    samples = waveform.detach().to("cpu", torch.float32).numpy()
+    subtype = "PCM_16" if extension in (".wav", ".flac") else None
+    soundfile.write(encoded, samples, sample_rate, format=extension[1:].upper(), subtype=subtype)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.getvalue())

@@ -1,0 +1,124 @@
+"""Log-mel spectrograms as neural vocoders use them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from priordiff.audio._extra import require
+
+__all__ = ["LogMelSpectrogram", "mel_filter_bank"]
+
+
+def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float) -> Tensor:
+    r"""The triangular mel filters $M$ on Slaney's scale, each normalised to unit area.
+
+    Source: Slaney, *Auditory Toolbox* (1998), in torchaudio's implementation, which equals librosa's default.
+
+    Args:
+        sample_rate: samples per second.
+        n_fft: length of the Fourier transform in samples.
+        n_mels: number of mel bands.
+        f_min: lower edge of the lowest band in Hz.
+        f_max: upper edge of the highest band in Hz.
+
+    Returns:
+        Tensor (n_mels, n_fft // 2 + 1): `mel = mel_filter_bank(...) @ magnitude`.
+
+    Raises:
+        ValueError: if the band edges do not satisfy 0 <= f_min < f_max <= sample_rate / 2.
+        ImportError: if the extra `audio` is not installed.
+
+    Example:
+        >>> mel_filter_bank(22050, 1024, 80, 0.0, 8000.0).shape
+        torch.Size([80, 513])
+    """
+    if not 0 <= f_min < f_max <= sample_rate / 2:
+        raise ValueError(
+            f"mel band edges f_min={f_min}, f_max={f_max} must satisfy 0 <= f_min < f_max <= {sample_rate / 2} "
+            f"(half of sample_rate={sample_rate})"
+        )
+    melscale_fbanks = require("torchaudio").functional.melscale_fbanks
+    return melscale_fbanks(
+        n_fft // 2 + 1, f_min, f_max, n_mels, sample_rate, norm="slaney", mel_scale="slaney"
+    ).T.contiguous()
+
+
+class LogMelSpectrogram(nn.Module):
+    r"""Waveform to log-mel spectrogram, with one frame for every `hop_length` samples.
+
+    $\log\max(M\sqrt{|\mathrm{STFT}(x)|^2 + 10^{-9}},\ 10^{-5})$ with a Hann window, no centring and reflect padding of
+    (n_fft − hop_length) / 2 at each end, so that frame $f$ is centred on samples $[f, f + 1)\cdot$`hop_length`. The
+    published DiffWave, PriorGrad and HiFi-GAN vocoders are conditioned on exactly this.
+
+    Args:
+        sample_rate: samples per second.
+        n_fft: length of the Fourier transform in samples.
+        hop_length: samples per frame.
+        win_length: length of the Hann window in samples, at most `n_fft`.
+        n_mels: number of mel bands.
+        f_min: lower edge of the lowest band in Hz.
+        f_max: upper edge of the highest band in Hz.
+
+    Raises:
+        ValueError: if a length is not positive, or the window or the hop is longer than `n_fft`.
+
+    Example:
+        >>> log_mel = LogMelSpectrogram(sample_rate=22050, hop_length=256)
+        >>> log_mel(torch.zeros(2, 2560)).shape
+        torch.Size([2, 80, 10])
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(
+        self,
+        sample_rate: int = 22050,
+        n_fft: int = 1024,
+        hop_length: int = 256,
+        win_length: int = 1024,
+        n_mels: int = 80,
+        f_min: float = 0.0,
+        f_max: float = 8000.0,
+    ) -> None:
+        super().__init__()
+        if not 0 < win_length <= n_fft:
+            raise ValueError(f"win_length={win_length} must lie in 1…n_fft={n_fft}")
+        if not 0 < hop_length <= n_fft or (n_fft - hop_length) % 2:
+            raise ValueError(
+                f"hop_length={hop_length} must lie in 1…n_fft={n_fft} and differ from it by an even number of samples"
+            )
+        self.sample_rate = sample_rate
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.win_length = win_length
+        self.n_mels = n_mels
+        self.register_buffer("window", torch.hann_window(win_length), persistent=False)
+        self.register_buffer(
+            "filters", mel_filter_bank(sample_rate, n_fft, n_mels, f_min, f_max), persistent=False
+        )
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Waveforms (B, N) in [−1, 1] to log-mel frames (B, n_mels, N // hop_length)."""
+        padding = (self.n_fft - self.hop_length) // 2
+        if waveform.dim() != 2:
+            raise ValueError(f"waveform has shape {tuple(waveform.shape)}, expected (batch, samples)")
+        if waveform.shape[-1] <= max(padding, self.hop_length - 1):
+            raise ValueError(
+                f"waveform has {waveform.shape[-1]} samples, too few for one frame: at least "
+                f"{max(padding + 1, self.hop_length)} are needed"
+            )
+        padded = F.pad(waveform, (padding, padding), mode="reflect")
+        spectrum = torch.stft(
+            padded,
+            self.n_fft,
+            hop_length=self.hop_length,
+            win_length=self.win_length,
+            window=self.window,
+            center=False,
+            return_complex=True,
+        )
+        magnitude = (spectrum.real**2 + spectrum.imag**2 + 1e-9).sqrt()
+        return (self.filters @ magnitude).clamp(min=1e-5).log()

@@ -1,0 +1,23 @@
+"""Measures of synthesised speech against a recording, each from a library of the field or its published definition."""
+
+from priordiff.audio.metrics._pair import UndefinedMetricError
+from priordiff.audio.metrics.evaluation import SPEECH_METRICS, Metric, average_scores, evaluate_speech
+from priordiff.audio.metrics.perceptual import mean_opinion_score, pesq
+from priordiff.audio.metrics.pitch import f0_rmse, fundamental_frequency, voicing_error
+from priordiff.audio.metrics.spectral import log_mel_mae, mel_cepstral_distortion, multi_resolution_stft
+
+__all__ = [
+    "SPEECH_METRICS",
+    "Metric",
+    "UndefinedMetricError",
+    "average_scores",
+    "evaluate_speech",
+    "f0_rmse",
+    "fundamental_frequency",
+    "log_mel_mae",
+    "mean_opinion_score",
+    "mel_cepstral_distortion",
+    "multi_resolution_stft",
+    "pesq",
+    "voicing_error",
+]

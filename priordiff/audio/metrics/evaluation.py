@@ -1,0 +1,113 @@
+"""All measures at once, for one utterance and over many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from statistics import fmean
+
+from torch import Tensor
+
+from priordiff.audio.metrics._pair import UndefinedMetricError, check_pair
+from priordiff.audio.metrics.perceptual import mean_opinion_score, pesq
+from priordiff.audio.metrics.pitch import f0_rmse, voicing_error
+from priordiff.audio.metrics.spectral import LogMel, log_mel_mae, mel_cepstral_distortion, multi_resolution_stft
+
+__all__ = ["SPEECH_METRICS", "Metric", "average_scores", "evaluate_speech"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a table needs to know about a measure.
+
+    Attributes:
+        label: its name for people.
+        unit: of its values, empty if it has none.
+        higher_is_better: whether a larger value is a better one.
+    """
+
+    label: str
+    unit: str
+    higher_is_better: bool
+
+
+SPEECH_METRICS = {
+    "log_mel_mae": Metric("log-mel MAE", "nats", False),
+    "mr_stft": Metric("MR-STFT", "", False),
+    "mcd": Metric("MCD", "dB", False),
+    "f0_rmse": Metric("F0 RMSE", "Hz", False),
+    "voicing_error": Metric("voicing error", "share of frames", False),
+    "pesq": Metric("PESQ", "1 to 4.64", True),
+    "mos": Metric("estimated MOS", "1 to 5", True),
+}
+"""The keys of `evaluate_speech`, in the order of its result."""
+
+
+def evaluate_speech(prediction: Tensor, target: Tensor, sample_rate: int, log_mel: LogMel) -> dict[str, float]:
+    """Compares a synthesised waveform with the recording by every measure that can be taken.
+
+    Always there: `log_mel_mae` in nats, `mr_stft`, `mcd` in dB and `voicing_error` as a share of the frames. `pesq` and `mos` are
+    there if the packages of the extra `metrics` are installed. A measure that has no value for this pair is left out, never NaN:
+    `f0_rmse` in Hz where no frame is voiced in both, `pesq` where it finds no speech. `SPEECH_METRICS` has the names and units.
+
+    Args:
+        prediction: waveform (N,).
+        target: waveform (N,), aligned with the prediction.
+        sample_rate: of both, in Hz.
+        log_mel: the transform, waveforms (B, N) to natural log magnitudes (B, n_mels, F).
+
+    Raises:
+        ImportError: the extra `audio` is not installed.
+        ValueError: the waveforms differ in length, are too short, or hold NaN.
+
+    Example:
+        >>> import torch
+        >>> bands = lambda waveform: waveform.abs().add(1e-5).log().unflatten(-1, (20, -1))
+        >>> scores = evaluate_speech(torch.zeros(8000), torch.randn(8000), 16000, bands)
+        >>> "mcd" in scores, "f0_rmse" in scores
+        (True, False)
+    """
+    check_pair(prediction, target, sample_rate)
+    prediction, target = prediction.detach(), target.detach()
+    measures = {
+        "log_mel_mae": lambda: log_mel_mae(prediction, target, sample_rate, log_mel),
+        "mr_stft": lambda: multi_resolution_stft(prediction, target, sample_rate),
+        "mcd": lambda: mel_cepstral_distortion(prediction, target, sample_rate, log_mel),
+        "f0_rmse": lambda: f0_rmse(prediction, target, sample_rate),
+        "voicing_error": lambda: voicing_error(prediction, target, sample_rate),
+    }
+    if find_spec("pesq"):
+        measures["pesq"] = lambda: pesq(prediction, target, sample_rate)
+    if find_spec("distillmos"):
+        measures["mos"] = lambda: mean_opinion_score(prediction, sample_rate)
+    scores: dict[str, float] = {}
+    for name, measure in measures.items():
+        try:
+            scores[name] = measure()
+        except UndefinedMetricError:
+            continue
+    return scores
+
+
+def average_scores(scores: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Averages each measure over the utterances that have it.
+
+    Args:
+        scores: one result of `evaluate_speech` per utterance.
+
+    Returns:
+        The mean of every key that occurs, keys in the order in which they first occur.
+
+    Raises:
+        ValueError: there are no utterances.
+
+    Example:
+        >>> average_scores([{"mcd": 4.0, "f0_rmse": 20.0}, {"mcd": 6.0}])
+        {'mcd': 5.0, 'f0_rmse': 20.0}
+    """
+    utterances = list(scores)
+    if not utterances:
+        raise ValueError("there are no scores to average: evaluate at least one utterance")
+    names = dict.fromkeys(name for utterance in utterances for name in utterance)
+    return {name: fmean(u[name] for u in utterances if name in u) for name in names}
