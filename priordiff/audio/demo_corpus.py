@@ -40,7 +40,7 @@ _VOICES = (
     "en-gb-x-rp+f5",
     "en+m5",
 )
-_RATES = (165, 150, 185)
+_RATES = (160, 145, 180)
 _PITCHES = (50, 40, 60)
 
 
