@@ -1,0 +1,5 @@
+"""Denoisers, as diffusers models."""
+
+from priordiff.models.diffwave import DiffWave
+
+__all__ = ["DiffWave"]
