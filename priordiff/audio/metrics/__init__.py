@@ -1,4 +1,4 @@
-"""Measures of synthesised speech against a recording, each from a library of the field or its published definition."""
+"""Measures of synthesised speech against a recording: from libraries of the field, or by definition."""
 
 from priordiff.audio.metrics._pair import UndefinedMetricError
 from priordiff.audio.metrics.evaluation import SPEECH_METRICS, Metric, average_scores, evaluate_speech

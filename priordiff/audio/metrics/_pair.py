@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -16,18 +18,18 @@ class UndefinedMetricError(ValueError):
 
 
 def check_waveform(waveform: Tensor, sample_rate: int, name: str) -> None:
-    """Raises a ValueError unless the waveform is one channel of finite numbers, long enough to be measured."""
+    """Raises a ValueError unless the waveform is one channel of finite numbers, and long enough."""
     if waveform.ndim != 1 or not waveform.is_floating_point():
         raise ValueError(
-            f"{name} has shape {tuple(waveform.shape)} and type {waveform.dtype}: expected one channel of floating-point "
-            "samples, shape (N,)"
+            f"{name} has shape {tuple(waveform.shape)} and type {waveform.dtype}: "
+            "expected one channel of floating-point samples, shape (N,)"
         )
     if sample_rate <= 0:
         raise ValueError(f"sample_rate is {sample_rate}: expected a positive number of Hz")
     if len(waveform) < SHORTEST_SECONDS * sample_rate:
         raise ValueError(
-            f"{name} has {len(waveform)} samples at {sample_rate} Hz: expected at least {SHORTEST_SECONDS} s, "
-            f"{int(SHORTEST_SECONDS * sample_rate) + 1} samples"
+            f"{name} has {len(waveform)} samples at {sample_rate} Hz: "
+            f"expected at least {SHORTEST_SECONDS} s, {math.ceil(SHORTEST_SECONDS * sample_rate)} samples"
         )
     if not torch.isfinite(waveform).all():
         broken = int((~torch.isfinite(waveform)).sum())
@@ -40,5 +42,6 @@ def check_pair(prediction: Tensor, target: Tensor, sample_rate: int) -> None:
     check_waveform(target, sample_rate, "target")
     if len(prediction) != len(target):
         raise ValueError(
-            f"prediction has {len(prediction)} samples and target {len(target)}: expected equal lengths, cut the longer one"
+            f"prediction has {len(prediction)} samples and target {len(target)}: "
+            "expected equal lengths, cut the longer one"
         )

@@ -11,8 +11,13 @@ from torch import Tensor
 
 from priordiff.audio.metrics._pair import UndefinedMetricError, check_pair
 from priordiff.audio.metrics.perceptual import mean_opinion_score, pesq
-from priordiff.audio.metrics.pitch import f0_rmse, voicing_error
-from priordiff.audio.metrics.spectral import LogMel, log_mel_mae, mel_cepstral_distortion, multi_resolution_stft
+from priordiff.audio.metrics.pitch import fundamental_frequency, rmse_of_voiced, voicing_disagreement
+from priordiff.audio.metrics.spectral import (
+    LogMel,
+    log_mel_mae,
+    mel_cepstral_distortion,
+    multi_resolution_stft,
+)
 
 __all__ = ["SPEECH_METRICS", "Metric", "average_scores", "evaluate_speech"]
 
@@ -44,12 +49,15 @@ SPEECH_METRICS = {
 """The keys of `evaluate_speech`, in the order of its result."""
 
 
-def evaluate_speech(prediction: Tensor, target: Tensor, sample_rate: int, log_mel: LogMel) -> dict[str, float]:
+def evaluate_speech(
+    prediction: Tensor, target: Tensor, sample_rate: int, log_mel: LogMel
+) -> dict[str, float]:
     """Compares a synthesised waveform with the recording by every measure that can be taken.
 
-    Always there: `log_mel_mae` in nats, `mr_stft`, `mcd` in dB and `voicing_error` as a share of the frames. `pesq` and `mos` are
-    there if the packages of the extra `metrics` are installed. A measure that has no value for this pair is left out, never NaN:
-    `f0_rmse` in Hz where no frame is voiced in both, `pesq` where it finds no speech. `SPEECH_METRICS` has the names and units.
+    Always there: `log_mel_mae` in nats, `mr_stft`, `mcd` in dB and `voicing_error` as a share of the frames.
+    `pesq` and `mos` are there if the packages of the extra `metrics` are installed. A measure that has no
+    value for this pair is left out, never NaN: `f0_rmse` in Hz where no frame is voiced in both, `pesq` where
+    it finds no speech. `SPEECH_METRICS` has the names and units.
 
     Args:
         prediction: waveform (N,).
@@ -70,12 +78,13 @@ def evaluate_speech(prediction: Tensor, target: Tensor, sample_rate: int, log_me
     """
     check_pair(prediction, target, sample_rate)
     prediction, target = prediction.detach(), target.detach()
+    f0, f0_target = (fundamental_frequency(waveform, sample_rate) for waveform in (prediction, target))
     measures = {
         "log_mel_mae": lambda: log_mel_mae(prediction, target, sample_rate, log_mel),
         "mr_stft": lambda: multi_resolution_stft(prediction, target, sample_rate),
         "mcd": lambda: mel_cepstral_distortion(prediction, target, sample_rate, log_mel),
-        "f0_rmse": lambda: f0_rmse(prediction, target, sample_rate),
-        "voicing_error": lambda: voicing_error(prediction, target, sample_rate),
+        "f0_rmse": lambda: rmse_of_voiced(f0, f0_target),
+        "voicing_error": lambda: voicing_disagreement(f0, f0_target),
     }
     if find_spec("pesq"):
         measures["pesq"] = lambda: pesq(prediction, target, sample_rate)

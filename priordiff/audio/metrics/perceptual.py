@@ -23,8 +23,11 @@ _SAMPLE_RATE = 16000
 def mean_opinion_score(waveform: Tensor, sample_rate: int) -> float:
     """Estimated mean opinion score, 1 (bad) to 5 (excellent), of one waveform without a reference.
 
-    The network of Stahl and Gamper ("Distillation and pruning for scalable self-supervised representation-based speech quality
-    assessment", ICASSP 2025), with the weights that the package `distillmos` carries. It hears 0 to 8 kHz.
+    The network of Stahl and Gamper ("Distillation and pruning for scalable self-supervised
+    representation-based speech quality assessment", ICASSP 2025), with the weights that the package
+    `distillmos` carries. It hears 0 to 8 kHz. It learned from people's recordings: the speech of a formant
+    synthesiser gets about 2 however clean it is, and a whisper made of it can get more, so compare models by
+    this score on recorded speech alone.
 
     Args:
         waveform: (N,).
@@ -45,7 +48,7 @@ def mean_opinion_score(waveform: Tensor, sample_rate: int) -> float:
 
 
 def pesq(prediction: Tensor, target: Tensor, sample_rate: int) -> float:
-    """Wide-band PESQ (ITU-T P.862.2), a score of 1.0 (bad) to 4.64 (no audible difference), computed by the package `pesq`.
+    """Wide-band PESQ (ITU-T P.862.2), 1.0 (bad) to 4.64 (the same sound), as the package `pesq` computes it.
 
     Args:
         prediction: waveform (N,).

@@ -8,14 +8,14 @@ from torch import Tensor
 from priordiff.audio._extra import require
 from priordiff.audio.metrics._pair import UndefinedMetricError, check_pair, check_waveform
 
-__all__ = ["f0_rmse", "fundamental_frequency", "voicing_error"]
+__all__ = ["f0_rmse", "fundamental_frequency", "rmse_of_voiced", "voicing_disagreement", "voicing_error"]
 
 
 def fundamental_frequency(waveform: Tensor, sample_rate: int) -> np.ndarray:
     """Fundamental frequency in Hz every 5 ms, 0 where the frame is unvoiced.
 
-    WORLD's DIO, refined by StoneMask, between 71 and 800 Hz (Morise et al., "WORLD: a vocoder-based high-quality speech
-    synthesis system for real-time applications", 2016), computed by `pyworld`.
+    WORLD's DIO, refined by StoneMask, between 71 and 800 Hz (Morise et al., "WORLD: a vocoder-based
+    high-quality speech synthesis system for real-time applications", 2016), computed by `pyworld`.
 
     Args:
         waveform: (N,).
@@ -44,10 +44,10 @@ def fundamental_frequency(waveform: Tensor, sample_rate: int) -> np.ndarray:
 
 
 def f0_rmse(prediction: Tensor, target: Tensor, sample_rate: int) -> float:
-    r"""Root mean square error of the fundamental frequency in Hz, over the frames that are voiced in both waveforms.
+    r"""Root mean square error of the fundamental frequency in Hz, over the frames V voiced in both waveforms.
 
-    $\sqrt{\frac{1}{|V|} \sum_{f \in V} (\hat F_f - F_f)^2}$. What a prediction leaves unvoiced counts in `voicing_error` alone: read
-    the two together.
+    $\sqrt{\frac{1}{|V|} \sum_{f \in V} (\hat F_f - F_f)^2}$. What a prediction leaves unvoiced counts in
+    `voicing_error` alone: read the two together.
 
     Args:
         prediction: waveform (N,).
@@ -62,12 +62,14 @@ def f0_rmse(prediction: Tensor, target: Tensor, sample_rate: int) -> float:
     Example:
         >>> import torch
         >>> time = torch.arange(8000) / 16000
-        >>> low, high = (sum(torch.cos(2 * torch.pi * f * k * time) / k for k in range(1, 20)) for f in (200, 230))
-        >>> round(f0_rmse(high, low, 16000))
+        >>> tone = lambda f: sum(torch.cos(2 * torch.pi * f * k * time) / k for k in range(1, 20))
+        >>> round(f0_rmse(tone(230), tone(200), 16000))
         30
     """
     check_pair(prediction, target, sample_rate)
-    return _f0_rmse(fundamental_frequency(prediction, sample_rate), fundamental_frequency(target, sample_rate))
+    return rmse_of_voiced(
+        fundamental_frequency(prediction, sample_rate), fundamental_frequency(target, sample_rate)
+    )
 
 
 def voicing_error(prediction: Tensor, target: Tensor, sample_rate: int) -> float:
@@ -92,17 +94,19 @@ def voicing_error(prediction: Tensor, target: Tensor, sample_rate: int) -> float
         True
     """
     check_pair(prediction, target, sample_rate)
-    return _voicing_error(
+    return voicing_disagreement(
         fundamental_frequency(prediction, sample_rate), fundamental_frequency(target, sample_rate)
     )
 
 
-def _f0_rmse(prediction: np.ndarray, target: np.ndarray) -> float:
+def rmse_of_voiced(prediction: np.ndarray, target: np.ndarray) -> float:
+    """`f0_rmse` of two fundamental frequencies (F,)."""
     voiced = (prediction > 0) & (target > 0)
     if not voiced.any():
         raise UndefinedMetricError("no frame is voiced in both waveforms: the pitch error is undefined")
     return float(np.sqrt(np.mean((prediction[voiced] - target[voiced]) ** 2)))
 
 
-def _voicing_error(prediction: np.ndarray, target: np.ndarray) -> float:
+def voicing_disagreement(prediction: np.ndarray, target: np.ndarray) -> float:
+    """`voicing_error` of two fundamental frequencies (F,)."""
     return float(np.mean((prediction > 0) != (target > 0)))

@@ -17,7 +17,7 @@ from priordiff.audio.metrics._pair import check_pair
 __all__ = ["LogMel", "log_mel_mae", "mel_cepstral_distortion", "multi_resolution_stft"]
 
 LogMel = Callable[[Tensor], Tensor]
-"""Waveforms (B, N) to natural logarithms of mel magnitudes (B, n_mels, F), as `LogMelSpectrogram` computes them."""
+"""Waveforms (B, N) to natural logarithms of mel magnitudes (B, n_mels, F), as by `LogMelSpectrogram`."""
 
 
 def log_mel_mae(prediction: Tensor, target: Tensor, sample_rate: int, log_mel: LogMel) -> float:
@@ -48,11 +48,11 @@ def log_mel_mae(prediction: Tensor, target: Tensor, sample_rate: int, log_mel: L
 def mel_cepstral_distortion(prediction: Tensor, target: Tensor, sample_rate: int, log_mel: LogMel) -> float:
     r"""Distance of the spectral envelopes in dB: mel-cepstral distortion over 13 coefficients.
 
-    $\frac{10}{\ln 10} \cdot \frac{1}{F} \sum_f \sqrt{2 \sum_{k=1}^{13} (\hat c_{kf} - c_{kf})^2}$ with the cepstrum
-    $c_{kf} = \frac{2}{M} \sum_{m=0}^{M-1} X_{mf} \cos\frac{\pi k (m + 1/2)}{M}$ of the log-mel spectrum X (Kubichek, "Mel-cepstral
-    distance measure for objective speech quality assessment", 1993). With this scale of c the value is the root mean square
-    difference in dB of the two smoothed envelopes; the gain, c₀, does not count. The frames are compared one to one,
-    without time warping.
+    $\frac{10}{\ln 10} \frac{1}{F} \sum_f \sqrt{2 \sum_{k=1}^{13} (\hat c_{kf} - c_{kf})^2}$ with the cepstrum
+    $c_{kf} = \frac{2}{M} \sum_{m=0}^{M-1} X_{mf} \cos\frac{\pi k (m + 1/2)}{M}$ of the log-mel spectrum X
+    (Kubichek, "Mel-cepstral distance measure for objective speech quality assessment", 1993). With this scale
+    of c a frame's value is the root mean square difference in dB of the two smoothed envelopes; the gain, c₀,
+    does not count. The frames are compared one to one, without time warping.
 
     Args:
         prediction: waveform (N,).
@@ -61,7 +61,7 @@ def mel_cepstral_distortion(prediction: Tensor, target: Tensor, sample_rate: int
         log_mel: the transform, waveforms (B, N) to natural log magnitudes (B, M, F), M > 13.
 
     Raises:
-        ValueError: the waveforms differ in length, are too short, or hold NaN; `log_mel` gives 13 bands or fewer.
+        ValueError: the waveforms differ in length, are too short, or hold NaN; `log_mel` gives too few bands.
 
     Example:
         >>> import torch
@@ -71,11 +71,11 @@ def mel_cepstral_distortion(prediction: Tensor, target: Tensor, sample_rate: int
         0.0
     """
     check_pair(prediction, target, sample_rate)
-    order = 13
+    order = 13  # the 0th is the gain
     difference = (log_mel(prediction[None]) - log_mel(target[None]))[0]
     n_mels = difference.shape[0]
     if n_mels <= order:
-        raise ValueError(f"log_mel gives {n_mels} bands: expected more than {order}, one for each coefficient and the gain")
+        raise ValueError(f"log_mel gives {n_mels} bands: expected more than {order}, a band per coefficient")
     quefrency = torch.arange(1, order + 1, device=difference.device, dtype=difference.dtype)
     band = torch.arange(n_mels, device=difference.device, dtype=difference.dtype) + 0.5
     cosines = torch.cos(math.pi / n_mels * quefrency[:, None] * band)
@@ -84,11 +84,12 @@ def mel_cepstral_distortion(prediction: Tensor, target: Tensor, sample_rate: int
 
 
 def multi_resolution_stft(prediction: Tensor, target: Tensor, sample_rate: int) -> float:
-    r"""Multi-resolution STFT distance: spectral convergence plus log-magnitude error, averaged over three resolutions.
+    r"""Multi-resolution STFT distance: spectral convergence plus log-magnitude error.
 
-    $\frac{1}{3} \sum_r \left( \frac{\lVert |S_r| - |\hat S_r| \rVert_F}{\lVert |S_r| \rVert_F} + \frac{1}{N_r} \lVert \ln |S_r| -
-    \ln |\hat S_r| \rVert_1 \right)$ with FFTs of 512, 1024 and 2048 samples, windows of 240, 600 and 1200 and hops of 50, 120 and
-    240 (Yamamoto et al., "Parallel WaveGAN", ICASSP 2020, equations 4 to 6 and table 1), computed by `auraloss`. It has no unit.
+    $\frac{1}{3} \sum_r \left( \frac{\lVert |S_r| - |\hat S_r| \rVert_F}{\lVert |S_r| \rVert_F} +
+    \frac{1}{N_r} \lVert \ln |S_r| - \ln |\hat S_r| \rVert_1 \right)$ with FFTs of 512, 1024 and 2048 samples,
+    windows of 240, 600 and 1200 and hops of 50, 120 and 240 (Yamamoto et al., "Parallel WaveGAN", ICASSP
+    2020, section 2.2), computed by `auraloss`. It has no unit.
 
     Args:
         prediction: waveform (N,).
