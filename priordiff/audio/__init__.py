@@ -1,0 +1,22 @@
+"""Audio: files and corpora, synthetic speech, log-mel spectrograms and measures of quality."""
+
+from priordiff.audio.cache import Recording
+from priordiff.audio.corpus import AudioCorpus
+from priordiff.audio.demo_corpus import make_corpus
+from priordiff.audio.espeak import Utterance, speak
+from priordiff.audio.files import AUDIO_EXTENSIONS, read_audio, write_audio
+from priordiff.audio.mel import LogMelSpectrogram
+from priordiff.audio.splits import split
+
+__all__ = [
+    "AUDIO_EXTENSIONS",
+    "AudioCorpus",
+    "LogMelSpectrogram",
+    "Recording",
+    "Utterance",
+    "make_corpus",
+    "read_audio",
+    "speak",
+    "split",
+    "write_audio",
+]

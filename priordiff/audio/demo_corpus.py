@@ -1,4 +1,4 @@
-"""A small speech corpus that every machine can make for itself: the shipped sentences, spoken by espeak-ng."""
+"""A small speech corpus that every machine can make for itself: shipped sentences, spoken by espeak-ng."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def make_corpus(
 ) -> Path:
     """Makes a synthetic speech corpus in LJSpeech's layout, unless the directory holds it already.
 
-    `metadata.csv` (`id|text|normalised text`) and `wavs/ID.wav` (22,050 Hz, 16 bits, mono): eight voices at three rates
-    and three pitches take turns, over white noise of −60 dBFS RMS. The files are the same, byte for byte, wherever the
-    same versions of this package, espeakng-loader and numpy make them. An interrupted call is continued by the next one;
-    a corpus made with other settings or versions is replaced.
+    `metadata.csv` (`id|text|normalised text`) and `wavs/ID.wav` (22,050 Hz, 16 bits, mono): eight voices at
+    three rates and three pitches take turns, over white noise of −60 dBFS RMS. The files are the same, byte
+    for byte, wherever the same versions of this package, espeakng-loader and numpy make them. An interrupted
+    call is continued by the next one; a corpus made with other settings or versions is replaced.
 
     Args:
         directory: where the corpus is or will be.
-        sentences: what is spoken, one utterance each; by default the shipped sentences, some 24 minutes.
+        sentences: what is spoken, one utterance each; by default the shipped sentences, some 25 minutes.
         progress: whether to show a progress bar.
 
     Returns:
@@ -123,7 +123,9 @@ def _utterance(index: int, sentence: str) -> Tensor:
         pitch=_PITCHES[index // (voices * rates) % pitches],
     )
     if utterance.sample_rate != _SAMPLE_RATE:
-        raise ValueError(f"espeak-ng speaks at {utterance.sample_rate} Hz, expected {_SAMPLE_RATE}: update espeakng-loader")
+        raise ValueError(
+            f"espeak-ng speaks at {utterance.sample_rate} Hz, expected {_SAMPLE_RATE}: update espeakng-loader"
+        )
     noise = np.random.default_rng(index).standard_normal(len(utterance.waveform))
     return _SPEECH_GAIN * utterance.waveform + _NOISE_RMS * torch.from_numpy(noise)
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from priordiff.audio._extra import require
+
 __all__ = ["Utterance", "speak"]
 
 # Constants of espeak-ng's speak_lib.h.
@@ -55,9 +57,9 @@ class Utterance:
     Attributes:
         waveform: float32 (N,); full scale is ±1.
         sample_rate: in Hz.
-        phonemes: symbol and first sample of each phoneme in order. The symbols are espeak-ng's mnemonics (ASCII, stress
-            marks `'` and `,` in front); a pause is `"_"`. The first begins at sample 0 and each lasts until the next,
-            the last until the end, so the durations add up to N.
+        phonemes: symbol and first sample of each phoneme in order. The symbols are espeak-ng's mnemonics
+            (ASCII, stress marks `'` and `,` in front); a pause is `"_"`. The first begins at sample 0 and
+            each lasts until the next, the last until the end, so the durations add up to N.
     """
 
     waveform: Tensor
@@ -70,7 +72,8 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
 
     Args:
         text: any text in the voice's language.
-        voice: a voice of espeak-ng with an optional variant, such as `"en-us"`, `"en"` (British) or `"en-us+f3"`.
+        voice: a voice of espeak-ng with an optional variant, such as `"en-us"`, `"en"` (British) or
+            `"en-us+f3"`.
         rate: words per minute, 80 to 450.
         pitch: 0 to 100, around the voice's own.
 
@@ -92,11 +95,7 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
         raise ValueError(f"a speaking rate of {rate} is out of range: use 80 to 450 words per minute")
     if not 0 <= pitch <= 100:
         raise ValueError(f"a pitch of {pitch} is out of range: use 0 to 100")
-    try:
-        import espeakng_loader
-    except ImportError as error:
-        raise ImportError("speaking needs espeakng-loader: pip install 'priordiff[audio]'") from error
-
+    espeakng_loader = require("espeakng_loader")
     chunks: list[np.ndarray] = []
     events: list[tuple[str, int]] = []
 
@@ -107,7 +106,8 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
         while event[0].type != _EVENT_LIST_TERMINATED:
             if event[0].type == _EVENT_PHONEME:
                 symbol = event[0].id.string.decode("utf-8", "replace")
-                # Pauses of several lengths have mnemonics of their own; their length is in the samples already.
+                # Pauses of several lengths have mnemonics of their own; their length is in the samples
+                # already.
                 events.append(("_" if symbol.startswith("_") or not symbol else symbol, event[0].sample))
             event = ctypes.cast(ctypes.byref(event[0], ctypes.sizeof(_Event)), ctypes.POINTER(_Event))
         return 0
@@ -115,8 +115,8 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
     data_path = Path(espeakng_loader.get_data_path())
     encoded = text.encode()
     with _lock:
-        # The synthesiser keeps state that its own espeak_Terminate does not reset (its flutter and noise run on): only a
-        # library that was loaded afresh speaks the same words in the same samples each time.
+        # The synthesiser keeps state that its own espeak_Terminate does not reset (its flutter and noise run
+        # on): only a library that was loaded afresh speaks the same words in the same samples each time.
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         try:
             sample_rate = library.espeak_Initialize(
@@ -126,7 +126,9 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
                 _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_DONT_EXIT,
             )
             if sample_rate <= 0:
-                raise OSError(f"espeak-ng cannot start with its data in {data_path}: reinstall espeakng-loader")
+                raise OSError(
+                    f"espeak-ng cannot start with its data in {data_path}: reinstall espeakng-loader"
+                )
             _set_voice(library, voice, data_path)
             library.espeak_SetSynthCallback(collect)
             library.espeak_ng_SetRandSeed(ctypes.c_long(0))
@@ -168,7 +170,7 @@ def _unload(library: ctypes.CDLL) -> None:
 
 
 def _sounding(events: list[tuple[str, int]], num_samples: int) -> list[tuple[str, int]]:
-    """The phonemes that last at least one sample, consecutive pauses joined, with a pause for what precedes the first."""
+    """The phonemes that last at least one sample, pauses joined, with a pause for what precedes the first."""
     phonemes: list[tuple[str, int]] = []
     for (symbol, start), end in zip(
         [("_", 0), *events], [start for _, start in events] + [num_samples], strict=True

@@ -1,0 +1,199 @@
+"""Decoding a folder of recordings once, into one file of samples and an index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from priordiff.audio.files import atomic_path, read_audio
+from priordiff.audio.sources import AudioSource, find_audio
+
+__all__ = ["AudioCache", "CacheSettings", "Recording", "prepare_cache"]
+
+_logger = logging.getLogger(__name__)
+
+_VERSION = 1
+_INDEX = "index.json"
+_SKIPPED = "skipped.txt"
+# −80 dBFS: 16-bit silence stays below it even when it is dithered.
+_SILENCE_PEAK = 1e-4
+_STALE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One utterance of a corpus.
+
+    Attributes:
+        name: LJSpeech's ID, or the file's path relative to the corpus without the extension.
+        text: what is said, if known.
+        num_samples: length at the corpus's sample rate.
+    """
+
+    name: str
+    text: str | None
+    num_samples: int
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """How recordings are read into a cache.
+
+    Attributes:
+        sample_rate: of the cached samples in Hz.
+        min_seconds: recordings that are shorter are skipped.
+        peak: largest absolute sample to which each recording is scaled; None: unscaled.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    sample_rate: int
+    min_seconds: float
+    peak: float | None
+
+    def __post_init__(self) -> None:
+        if self.sample_rate <= 0:
+            raise ValueError(f"sample_rate is {self.sample_rate}, expected a positive number of Hz")
+        if not self.min_seconds >= 0:
+            raise ValueError(f"min_seconds is {self.min_seconds}, expected 0 or more")
+        if self.peak is not None and not 0 < self.peak <= 1:
+            raise ValueError(f"peak is {self.peak}, expected a number above 0 and at most 1, or None")
+
+
+@dataclass(frozen=True)
+class AudioCache:
+    """The usable recordings of a folder, one after the other in a file of float32.
+
+    Attributes:
+        samples_path: the file.
+        recordings: in the file's order.
+        skipped: a line for each recording that was not usable: the file and the reason.
+    """
+
+    samples_path: Path
+    recordings: list[Recording]
+    skipped: list[str]
+
+
+def prepare_cache(
+    directory: Path, cache_dir: Path, settings: CacheSettings, progress: bool = False
+) -> AudioCache:
+    """The cache of a folder's recordings, made now unless nothing has changed since it was made.
+
+    [`AudioCorpus.prepare`][priordiff.audio.AudioCorpus.prepare] tells what is read, what is skipped and what
+    is raised.
+    """
+    sources = find_audio(directory)
+    key = _fingerprint(sources, settings)
+    cache = _read_index(cache_dir, key)
+    if cache is None:
+        try:
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            cache = _write_cache(sources, cache_dir, key, settings, progress)
+        except OSError as error:
+            raise OSError(
+                f"cannot write the audio cache in {cache_dir} ({error.strerror or error}): "
+                "make room or name another folder"
+            ) from error
+    if not cache.recordings:
+        raise ValueError(
+            f"none of the {len(sources)} audio files in {directory} can be used; the first: "
+            f"{cache.skipped[0]} (see {cache_dir / _SKIPPED} for all)"
+        )
+    if cache.skipped:
+        _logger.warning(
+            "skipped %d of %d audio files in %s, named with the reasons in %s",
+            len(cache.skipped),
+            len(sources),
+            directory,
+            cache_dir / _SKIPPED,
+        )
+    return cache
+
+
+def _fingerprint(sources: list[AudioSource], settings: CacheSettings) -> str:
+    files: list[Any] = []
+    for source in sources:
+        stat = source.path.stat() if source.path.exists() else None
+        files.append([source.name, str(source.path), source.text, stat and (stat.st_size, stat.st_mtime_ns)])
+    return hashlib.sha256(json.dumps([_VERSION, asdict(settings), files]).encode()).hexdigest()
+
+
+def _read_index(cache_dir: Path, key: str) -> AudioCache | None:
+    try:
+        index = json.loads((cache_dir / _INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    samples_path = _samples_path(cache_dir, key)
+    if index["key"] != key or not samples_path.is_file():
+        return None
+    recordings = [Recording(**recording) for recording in index["recordings"]]
+    return AudioCache(samples_path, recordings, index["skipped"])
+
+
+def _samples_path(cache_dir: Path, key: str) -> Path:
+    # Named by what it holds: an index can never meet the samples of another.
+    return cache_dir / f"samples-{key[:16]}.f32"
+
+
+def _write_cache(
+    sources: list[AudioSource], cache_dir: Path, key: str, settings: CacheSettings, progress: bool
+) -> AudioCache:
+    for leftover in cache_dir.glob(".*.tmp"):
+        # A process that was killed left it, unless it is young: then another process may be writing it.
+        if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+            leftover.unlink(missing_ok=True)
+    samples_path = _samples_path(cache_dir, key)
+    with atomic_path(samples_path) as temporary, temporary.open("wb") as file:
+        bar = tqdm(sources, "reading audio", disable=not progress)
+        recordings, skipped = _write_samples(bar, file, settings)
+    with atomic_path(cache_dir / _SKIPPED) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in skipped), encoding="utf-8")
+    index = {"key": key, "recordings": [asdict(recording) for recording in recordings], "skipped": skipped}
+    with atomic_path(cache_dir / _INDEX) as temporary:
+        temporary.write_text(json.dumps(index), encoding="utf-8")
+    for outdated in cache_dir.glob("samples-*.f32"):
+        if outdated != samples_path:
+            outdated.unlink(missing_ok=True)
+    return AudioCache(samples_path, recordings, skipped)
+
+
+def _write_samples(
+    sources: Iterable[AudioSource], file: BinaryIO, settings: CacheSettings
+) -> tuple[list[Recording], list[str]]:
+    recordings: list[Recording] = []
+    skipped: list[str] = []
+    for source in sources:
+        try:
+            if recordings and recordings[-1].name == source.name:
+                raise ValueError(f"{source.path} is a second recording named {source.name}")
+            waveform = _read_usable(source.path, settings)
+        except (OSError, ValueError) as error:
+            skipped.append(" ".join(str(error).split()))
+            continue
+        file.write(waveform.numpy().tobytes())
+        recordings.append(Recording(source.name, source.text, len(waveform)))
+    return recordings, skipped
+
+
+def _read_usable(path: Path, settings: CacheSettings) -> Tensor:
+    waveform = read_audio(path, settings.sample_rate)
+    seconds = len(waveform) / settings.sample_rate
+    if seconds < settings.min_seconds:
+        raise ValueError(
+            f"{path} is too short: {seconds:.2f} s, at least {settings.min_seconds:.2f} s are needed"
+        )
+    peak = waveform.abs().max()
+    if peak < _SILENCE_PEAK:
+        raise ValueError(f"{path} is silent: its largest sample is {peak:.1e}")
+    return waveform if settings.peak is None else waveform * (settings.peak / peak)
