@@ -1,0 +1,107 @@
+"""Lists of betas, and the training steps that they correspond to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["align_betas", "betas_for_steps", "linear_betas"]
+
+# The lists of the published code, searched for its own training schedule.
+_PUBLISHED_TRAINING = (50, 1e-4, 0.05)
+_PUBLISHED_BETAS = {
+    6: (1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5),
+    12: (1e-4, 5e-4, 8e-4, 1e-3, 5e-3, 8e-3, 0.01, 0.05, 0.08, 0.1, 0.2, 0.5),
+}
+
+# How far beyond the training range rounding may put a noise level, relative to its signal or noise variance.
+_TOLERANCE = 1e-4
+
+
+def linear_betas(num_train_timesteps: int, beta_start: float, beta_end: float) -> np.ndarray:
+    """The training schedule: `num_train_timesteps` betas from `beta_start` to `beta_end`, spaced linearly.
+
+    Raises:
+        ValueError: if there are none or they do not lie in (0, 1).
+    """
+    if num_train_timesteps < 1:
+        raise ValueError(f"num_train_timesteps={num_train_timesteps}, expected at least 1")
+    if not 0 < beta_start <= beta_end < 1:
+        raise ValueError(
+            f"beta_start={beta_start} and beta_end={beta_end}, expected 0 < beta_start <= beta_end < 1"
+        )
+    return np.linspace(beta_start, beta_end, num_train_timesteps, dtype=np.float64)
+
+
+def align_betas(betas: np.ndarray, train_betas: np.ndarray) -> np.ndarray:
+    r"""The fractional training step with the noise level of each inference step.
+
+    $t + (\sqrt{\bar\alpha_t} - \sqrt{\bar\alpha'_s})/(\sqrt{\bar\alpha_t} - \sqrt{\bar\alpha_{t+1}})$ for the
+    $t$ with $\bar\alpha_{t+1} \le \bar\alpha'_s \le \bar\alpha_t$ (DiffWave, Kong et al., ICLR 2021, appendix
+    C).
+
+    Args:
+        betas: $\beta'$, those of sampling, from the data to the noise.
+        train_betas: those of training.
+
+    Raises:
+        ValueError: if a beta is outside (0, 1), there are more than in training, or a noise level is outside
+            the training range or repeated; the message names the offending beta.
+
+    Example:
+        >>> train = linear_betas(50, 1e-4, 0.05)
+        >>> align_betas(train[:3], train)
+        array([0., 1., 2.])
+    """
+    for index, beta in enumerate(betas):
+        if not 0 < beta < 1:
+            raise ValueError(f"betas[{index}]={beta:g}, expected a number between 0 and 1")
+    if len(betas) > len(train_betas):
+        raise ValueError(f"{len(betas)} betas are more than the {len(train_betas)} of training; give fewer")
+    levels, train_levels = np.cumprod(1 - betas), np.cumprod(1 - train_betas)
+    highest, lowest = train_levels[0], train_levels[-1]
+    for beta, level in zip(betas, levels, strict=True):
+        too_clean = 1 - level < (1 - highest) * (1 - _TOLERANCE)
+        if too_clean or level < lowest * (1 - _TOLERANCE):
+            raise ValueError(
+                f"beta={beta:g} brings the signal's share ᾱ to {level:.6g}, outside the {lowest:.6g} to "
+                f"{highest:.6g} of training; choose {'larger' if too_clean else 'smaller'} betas"
+            )
+    timesteps = np.interp(-np.sqrt(levels), -np.sqrt(train_levels), np.arange(len(train_betas)))
+    # Timesteps are handed out in float32, and identify the step.
+    repeated = np.flatnonzero(np.diff(timesteps.astype(np.float32)) <= 0)
+    if repeated.size:
+        raise ValueError(
+            f"beta={betas[repeated[0] + 1]:g} hardly changes the noise level of the step before; leave it out"
+        )
+    return timesteps
+
+
+def betas_for_steps(num_inference_steps: int, train_betas: np.ndarray) -> np.ndarray:
+    r"""Betas for a number of steps.
+
+    The training schedule itself for all of its steps, the published lists for 6 and 12 steps of the published
+    schedule, otherwise noise levels evenly spaced in $\log(\bar\alpha/(1-\bar\alpha))$ between the ends of
+    the training schedule (only the noisiest, for one step).
+
+    Args:
+        num_inference_steps: how many.
+        train_betas: those of training.
+
+    Raises:
+        ValueError: if the number is not between 1 and the number of training steps.
+    """
+    if not 1 <= num_inference_steps <= len(train_betas):
+        raise ValueError(
+            f"num_inference_steps={num_inference_steps}, expected 1 to num_train_timesteps={len(train_betas)}"
+        )
+    if num_inference_steps == len(train_betas):
+        return train_betas
+    if num_inference_steps in _PUBLISHED_BETAS and np.array_equal(
+        train_betas, linear_betas(*_PUBLISHED_TRAINING)
+    ):
+        return np.array(_PUBLISHED_BETAS[num_inference_steps])
+    train_levels = np.cumprod(1 - train_betas)
+    highest, lowest = train_levels[0], train_levels[-1]
+    log_snr = np.linspace(*np.log([highest / (1 - highest), lowest / (1 - lowest)]), num_inference_steps)
+    levels = 1 / (1 + np.exp(-log_snr)) if num_inference_steps > 1 else np.array([lowest])
+    return 1 - levels / np.concatenate([[1.0], levels[:-1]])
