@@ -1,0 +1,32 @@
+"""The training loop that all examples share: configuration, data order, checkpoints, evaluation."""
+
+try:
+    import accelerate  # noqa: F401
+    import omegaconf  # noqa: F401
+    import tqdm  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"priordiff.training needs {error.name}: install it with pip install 'priordiff[train]'"
+    ) from error
+
+from priordiff.training.config import adjustable, expect, load_config, save_config
+from priordiff.training.data import Draw, TrainingDataset
+from priordiff.training.loop import Trainer, TrainingDivergedError
+from priordiff.training.metrics import read_metrics
+from priordiff.training.options import TrainingConfig
+from priordiff.training.task import Evaluation, TrainingTask
+
+__all__ = [
+    "Draw",
+    "Evaluation",
+    "Trainer",
+    "TrainingConfig",
+    "TrainingDataset",
+    "TrainingDivergedError",
+    "TrainingTask",
+    "adjustable",
+    "expect",
+    "load_config",
+    "read_metrics",
+    "save_config",
+]

@@ -1,0 +1,182 @@
+"""Checkpoints of a run: written whole or not at all, and rotated."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.training_utils import EMAModel
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from priordiff.training.atomic import partial_path, publish, remove_partials, write_text
+
+__all__ = ["Checkpoints", "Progress", "TrainingState"]
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Args:
+        step: Steps taken.
+        seconds: Seconds of training, without evaluations and saving.
+        global_batch_size: Samples per step, over all processes and micro-batches.
+        dataset_size: Items in the training set.
+        window: Values since the last log, by name.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    global_batch_size: int = 0
+    dataset_size: int = 0
+    window: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass
+class TrainingState:
+    """All that a resumed run needs; random states aren't among it, since they are functions of seed and step.
+
+    Args:
+        model: The network, unwrapped.
+        optimizer: Its optimizer.
+        lr_scheduler: The optimizer's learning-rate schedule.
+        ema: Moving average of the network's parameters, if any.
+        scaler: Gradient scaler of fp16, if any.
+        progress: How far the run has come.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    lr_scheduler: torch.optim.lr_scheduler.LRScheduler
+    ema: EMAModel | None
+    scaler: Any | None
+    progress: Progress
+
+    def save(self, folder: Path) -> None:
+        """Write the state.
+
+        Args:
+            folder: An empty folder.
+        """
+        save_model(self.model, str(folder / "model.safetensors"))
+        torch.save({name: part.state_dict() for name, part in self._parts().items()}, folder / "training.pt")
+        write_text(folder / "progress.json", json.dumps(dataclasses.asdict(self.progress)))
+
+    def load(self, folder: Path) -> None:
+        """Take the state over from where [`save`][priordiff.training.checkpoints.TrainingState.save] wrote it.
+
+        Args:
+            folder: A checkpoint.
+
+        Raises:
+            ValueError: If it is damaged or doesn't fit.
+        """
+        try:
+            load_model(self.model, folder / "model.safetensors")
+            states = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
+            for name, part in self._parts().items():
+                part.load_state_dict(states[name])
+            if self.ema is not None:
+                self.ema.to(next(self.model.parameters()).device)
+            self.progress = Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ValueError(
+                f"can't resume from {folder} ({reason}): delete it to use an older one"
+            ) from error
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {
+            "optimizer": self.optimizer,
+            "lr_scheduler": self.lr_scheduler,
+            "ema": self.ema,
+            "scaler": self.scaler,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+
+class Checkpoints:
+    """The checkpoints in a run's folder, one folder for each saved step.
+
+    Args:
+        run_dir: Folder of the run.
+        keep: How many of the latest ones stay.
+    """
+
+    def __init__(self, run_dir: Path, keep: int) -> None:
+        self.folder = run_dir / "checkpoints"
+        self.keep = keep
+
+    def all(self) -> list[Path]:
+        """List the whole checkpoints.
+
+        Returns:
+            Their folders, by step.
+        """
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        return sorted((path for path in found if re.fullmatch(r"step-\d+", path.name)), key=self.step_of)
+
+    def latest(self) -> Path | None:
+        """Find the checkpoint of the last saved step.
+
+        Returns:
+            Its folder; None without any.
+        """
+        return (self.all() or [None])[-1]
+
+    @staticmethod
+    def step_of(checkpoint: Path) -> int:
+        """Read a checkpoint's step off its name.
+
+        Args:
+            checkpoint: Its folder.
+
+        Returns:
+            Steps taken before it.
+        """
+        return int(checkpoint.name.removeprefix("step-"))
+
+    def clean(self) -> None:
+        """Remove what killed processes left half-written."""
+        remove_partials(self.folder)
+
+    def save(self, state: TrainingState) -> Path:
+        """Write a checkpoint, then remove the oldest ones.
+
+        Args:
+            state: What is saved.
+
+        Returns:
+            Its folder.
+
+        Raises:
+            OSError: If it can't be written; earlier ones are kept and nothing of it stays.
+        """
+        path = self.folder / f"step-{state.progress.step:08d}"
+        partial = partial_path(path)
+        try:
+            partial.mkdir(parents=True)
+            state.save(partial)
+            publish(partial, path)
+        # On a full disk safetensors raises its own error, and torch.save a RuntimeError.
+        except (OSError, RuntimeError, SafetensorError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            reason = " ".join((getattr(error, "strerror", None) or str(error)).split())
+            kept = f"{latest} is kept" if (latest := self.latest()) else "there is no earlier one"
+            raise OSError(
+                f"could not save checkpoint {path} ({reason}): check free space and permissions; {kept}"
+            ) from error
+        for outdated in self.all()[: -self.keep]:
+            # Renamed first: a process killed in the middle must not leave a checkpoint with files missing.
+            os.replace(outdated, partial_path(outdated))
+            shutil.rmtree(partial_path(outdated))
+        return path

@@ -1,0 +1,124 @@
+"""Exact gradients of a step's loss, however its batch is split."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object, send_to_device
+from torch import Tensor, nn
+
+from priordiff.training.data import Draw
+from priordiff.training.task import TrainingTask
+
+__all__ = ["TrainingDivergedError", "accumulate_gradients", "diverged", "global_counts"]
+
+_NAMES_SHOWN = 8
+
+
+class TrainingDivergedError(ArithmeticError):
+    """The loss, the gradients or the weights are infinite or not a number.
+
+    Args:
+        message: One line for the user.
+        step: Step in which it was found, counted from 1.
+        names: Samples of that step.
+        gradient_norm: Norm of its gradients.
+    """
+
+    def __init__(self, message: str, step: int, names: Sequence[str], gradient_norm: float) -> None:
+        super().__init__(message)
+        self.step = step
+        self.names = list(names)
+        self.gradient_norm = gradient_norm
+
+
+def global_counts(accelerator: Accelerator, task: TrainingTask, batches: Sequence[Any]) -> dict[str, int]:
+    """Number of elements of each loss in the whole batch of a step.
+
+    Args:
+        accelerator: Knows the other processes.
+        task: What is trained.
+        batches: This process's micro-batches, on the CPU.
+
+    Returns:
+        Counts by name, at least 1, summed over micro-batches and processes.
+    """
+    counts = [task.loss_counts(batch) for batch in batches]
+    names = sorted(counts[0])
+    local = torch.tensor([sum(c[name] for c in counts) for name in names], device=accelerator.device)
+    totals = accelerator.reduce(local, reduction="sum").tolist()
+    return {name: max(total, 1) for name, total in zip(names, totals, strict=True)}
+
+
+def accumulate_gradients(
+    accelerator: Accelerator,
+    task: TrainingTask,
+    model: nn.Module,
+    batches: Sequence[Any],
+    draws: Sequence[Sequence[Draw]],
+) -> list[dict[str, Tensor]]:
+    r"""Backpropagate $\sum_k S_k / N_k$ of the whole batch of a step.
+
+    Args:
+        accelerator: Scales and averages gradients.
+        task: What is trained.
+        model: Its model, prepared by the accelerator.
+        batches: This process's micro-batches, on the CPU.
+        draws: Their samples.
+
+    Returns:
+        For each micro-batch its share of each loss $S_k / N_k$, without graph.
+    """
+    totals = global_counts(accelerator, task, batches)
+    shares = []
+    for number, (batch, samples) in enumerate(zip(batches, draws, strict=True), start=1):
+        last = number == len(batches)
+        with contextlib.nullcontext() if last else accelerator.no_sync(model):
+            batch = send_to_device(batch, accelerator.device, non_blocking=True)
+            sums = task.loss_sums(model, batch, [draw.generator("noise") for draw in samples])
+            share = {name: sums[name].float() / total for name, total in totals.items()}
+            # Gradients are averaged over processes, while shares add up.
+            accelerator.backward(sum(share.values()) * accelerator.num_processes)
+        shares.append({name: value.detach() for name, value in share.items()})
+    return shares
+
+
+def diverged(
+    task: TrainingTask,
+    batches: Sequence[Any],
+    suspect: Sequence[bool],
+    what: str,
+    step: int,
+    gradient_norm: float,
+    checkpoint: Path | None,
+) -> TrainingDivergedError:
+    """Error that names the samples of a step gone wrong; to be called by all processes together.
+
+    Args:
+        task: What is trained.
+        batches: This process's micro-batches.
+        suspect: Which of them may be the cause.
+        what: What is wrong.
+        step: The step, counted from 1.
+        gradient_norm: Norm of its gradients.
+        checkpoint: The last good checkpoint, if any.
+
+    Returns:
+        The error, to be raised.
+    """
+    blamed = [b for b, is_suspect in zip(batches, suspect, strict=True) if is_suspect]
+    names = gather_object([name for batch in blamed for name in task.names(batch)])
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) > _NAMES_SHOWN:
+        shown += f" and {len(names) - _NAMES_SHOWN} more"
+    kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint had been saved"
+    norm = f"{gradient_norm:.4g}" if math.isfinite(gradient_norm) else str(gradient_norm)
+    return TrainingDivergedError(
+        f"{what} in step {step} (gradient norm {norm}) on {shown}; {kept}", step, names, gradient_norm
+    )

@@ -1,0 +1,76 @@
+"""The run's history as JSON lines, beside whatever trackers are in use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from priordiff.training.atomic import write_text
+
+__all__ = ["MetricsLog", "read_metrics"]
+
+
+def read_metrics(run_dir: Path | str, kind: str | None = None) -> list[dict[str, Any]]:
+    """History of a run.
+
+    Args:
+        run_dir: Folder of the run.
+        kind: ``"train"`` or ``"evaluation"``; None for both.
+
+    Returns:
+        Rows in order, each with ``kind``, ``step`` and ``seconds`` of training, and the values by name: for
+        ``"train"`` ``loss``, ``gradient_norm`` and ``learning_rate``, for ``"evaluation"`` the task's metrics.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+    """
+    path = Path(run_dir) / MetricsLog.FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}: expected the folder of a training run")
+    rows = [
+        json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(True) if line.endswith("\n")
+    ]
+    return [row for row in rows if kind in (None, row["kind"])]
+
+
+class MetricsLog:
+    """Writer of ``metrics.jsonl``.
+
+    Args:
+        run_dir: Folder of the run.
+        step: Step from which the run goes on; later rows are dropped.
+    """
+
+    FILE = "metrics.jsonl"
+
+    def __init__(self, run_dir: Path, step: int) -> None:
+        self.path = run_dir / self.FILE
+        kept = [row for row in read_metrics(run_dir) if row["step"] <= step] if self.path.is_file() else []
+        write_text(self.path, "".join(map(_line, kept if step else [])))
+
+    def write(self, kind: str, step: int, seconds: float, values: Mapping[str, float]) -> None:
+        """Add a row.
+
+        Args:
+            kind: ``"train"`` or ``"evaluation"``.
+            step: Steps taken.
+            seconds: Seconds of training.
+            values: Values by name.
+
+        Raises:
+            OSError: If it can't be written.
+        """
+        row = {"kind": kind, "step": step, "seconds": round(seconds, 3), **values}
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(_line(row))
+        except OSError as error:
+            raise OSError(
+                f"could not write {self.path} ({error.strerror or error}): check free space"
+            ) from error
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"

@@ -1,0 +1,108 @@
+"""Options of the training loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from diffusers.optimization import SchedulerType
+
+from priordiff.training.config import adjustable, expect
+
+__all__ = ["TrainingConfig"]
+
+_SCHEDULES = sorted(s.value for s in SchedulerType if s is not SchedulerType.PIECEWISE_CONSTANT)
+
+
+@dataclass
+class TrainingConfig:
+    """Options of the training loop.
+
+    A step consumes ``batch_size`` × ``gradient_accumulation_steps`` × processes samples.
+
+    Args:
+        seed: Fixes data order, crops and noise, whatever the number of processes and workers.
+        num_steps: Optimizer steps in all.
+        batch_size: Samples per process and forward pass.
+        gradient_accumulation_steps: Forward passes per optimizer step.
+        learning_rate: Peak learning rate of AdamW.
+        lr_scheduler: Name of a schedule in ``diffusers.optimization``.
+        lr_warmup_steps: Steps of linear warm-up, for the schedules that have one.
+        adam_beta1: Decay of AdamW's first moment.
+        adam_beta2: Decay of AdamW's second moment.
+        adam_epsilon: Added to the root of AdamW's second moment.
+        weight_decay: Decoupled weight decay; 0 is plain Adam.
+        max_grad_norm: Gradients are scaled down to this norm; None leaves them as they are.
+        mixed_precision: ``no``, ``bf16`` or ``fp16``.
+        ema_decay: Decay of the weights' moving average, which is what is evaluated and exported; None for none.
+        num_workers: Processes that read data, for each training process.
+        log_every: Steps over which logged losses are averaged.
+        evaluate_every: Steps between evaluations; None evaluates after the last step alone.
+        checkpoint_every: Steps between checkpoints; None saves after the last step (or a signal) alone.
+        keep_checkpoints: How many of the latest checkpoints are kept.
+        trackers: Names of accelerate's trackers.
+
+    Raises:
+        ValueError: If a value is out of its range.
+
+    Example:
+        >>> TrainingConfig(learning_rate=-1.0)
+        Traceback (most recent call last):
+        ...
+        ValueError: learning_rate is -1.0: expected a positive number
+    """
+
+    seed: int = 0
+    num_steps: int = adjustable(1000)
+    batch_size: int = adjustable(16)
+    gradient_accumulation_steps: int = adjustable(1)
+    learning_rate: float = 2e-4
+    lr_scheduler: str = "constant"
+    lr_warmup_steps: int = 0
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    max_grad_norm: float | None = 1.0
+    mixed_precision: str = "no"
+    ema_decay: float | None = 0.999
+    num_workers: int = adjustable(0)
+    log_every: int = adjustable(50)
+    evaluate_every: int | None = adjustable(1000)
+    checkpoint_every: int | None = adjustable(1000)
+    keep_checkpoints: int = adjustable(2)
+    trackers: list[str] = adjustable(lambda: ["tensorboard"])
+
+    def __post_init__(self) -> None:
+        for name in (
+            "num_steps",
+            "batch_size",
+            "gradient_accumulation_steps",
+            "log_every",
+            "keep_checkpoints",
+        ):
+            expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
+        for name in ("seed", "lr_warmup_steps", "num_workers"):
+            expect(self, name, getattr(self, name) >= 0, "an integer of at least 0")
+        for name in ("evaluate_every", "checkpoint_every"):
+            expect(self, name, (getattr(self, name) or 1) >= 1, "an integer of at least 1, or null")
+        for name in ("learning_rate", "adam_epsilon"):
+            expect(self, name, _is_positive(getattr(self, name)), "a positive number")
+        for name in ("adam_beta1", "adam_beta2"):
+            expect(self, name, 0 <= getattr(self, name) < 1, "a number in [0, 1)")
+        expect(self, "weight_decay", 0 <= self.weight_decay < math.inf, "a number of at least 0")
+        clip = self.max_grad_norm
+        expect(self, "max_grad_norm", clip is None or _is_positive(clip), "a positive number, or null")
+        decay = self.ema_decay
+        expect(self, "ema_decay", decay is None or 0 <= decay < 1, "a number in [0, 1), or null")
+        expect(self, "mixed_precision", self.mixed_precision in ("no", "bf16", "fp16"), "no, bf16 or fp16")
+        schedules = f"one of {', '.join(_SCHEDULES)}"
+        expect(self, "lr_scheduler", self.lr_scheduler in _SCHEDULES, schedules)
+        if self.lr_scheduler == "constant":
+            expect(
+                self, "lr_warmup_steps", self.lr_warmup_steps == 0, "0, or lr_scheduler constant_with_warmup"
+            )
+
+
+def _is_positive(value: float) -> bool:
+    return 0 < value < math.inf
