@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("MPLBACKEND", "agg")  # before anything imports matplotlib: tests have no display
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_every_time() -> None:
+    torch.manual_seed(0)

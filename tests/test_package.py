@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import priordiff
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "priordiff"
+ROOMS = ["priors", "estimators", "schedulers", "losses", "models", "pipelines", "audio", "training"]
+EXTRAS = [
+    "torchaudio",
+    "soundfile",
+    "espeakng_loader",
+    "auraloss",
+    "pyworld",
+    "accelerate",
+    "omegaconf",
+    "tensorboard",
+    "matplotlib",
+]
+
+# Which rooms the modules of a room may import, and which packages they must not know. A room is a file or folder of priordiff/.
+FLOORS = {
+    "priors": (set(), {"diffusers", "torchaudio"}),
+    "estimators": ({"priors", "audio"}, {"accelerate"}),
+    "schedulers": ({"priors"}, {"torchaudio", "accelerate"}),
+    "losses": ({"priors"}, {"diffusers", "torchaudio"}),
+    "models": (set(), {"torchaudio", "accelerate"}),
+    "audio": (set(), {"diffusers", "accelerate"}),
+    "pipelines": ({"priors", "estimators", "schedulers", "losses", "models", "audio"}, {"accelerate"}),
+    "training": (set(ROOMS), {"examples"}),
+}
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def without_extras(code: str) -> str:
+    """A program in which importing anything that an extra brings fails as if it were not installed."""
+    return f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {EXTRAS}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+# diffusers asks importlib for what is installed and then imports it: it has to find the same nothing.
+import importlib.util
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in {EXTRAS} else find_spec(name, package)
+sys.meta_path.insert(0, Missing())
+{code}
+"""
+
+
+def public_names(module_name: str) -> list[str]:
+    return importlib.import_module(module_name).__all__
+
+
+def modules_of(room: str) -> list[Path]:
+    folder = PACKAGE / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide which room is meant"
+            yield node.module or ""
+            if node.module == "priordiff":
+                yield from (f"priordiff.{alias.name}" for alias in node.names)
+
+
+def test_the_core_imports_without_any_extra() -> None:
+    finished = run_python(without_extras("import priordiff; print(priordiff.PriorGradScheduler.__name__)"))
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip() == "PriorGradScheduler"
+
+
+@pytest.mark.parametrize(
+    ("use", "extra"),
+    [
+        ("import priordiff.audio; priordiff.audio.LogMelSpectrogram()", "audio"),
+        ("import priordiff.training", "train"),
+    ],
+)
+def test_a_missing_extra_is_named_in_one_line(use: str, extra: str) -> None:
+    finished = run_python(without_extras(use))
+    last_line = finished.stderr.strip().splitlines()[-1]
+    assert last_line.startswith("ImportError: ")
+    assert f"pip install 'priordiff[{extra}]'" in last_line
+
+
+def test_version_is_the_same_everywhere() -> None:
+    version = priordiff.__version__
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [version]
+    assert re.findall(r"^## \[(\d.*?)\]", changelog, re.MULTILINE)[0] == version
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_only_from_lower_floors(room: str) -> None:
+    allowed, forbidden = FLOORS[room]
+    for path in modules_of(room):
+        for name in imports_of(path):
+            package, _, rest = name.partition(".")
+            assert package not in forbidden, f"{path} imports {name}"
+            if package == "priordiff" and rest:
+                target = rest.partition(".")[0]
+                assert target == room or target in allowed or target not in ROOMS, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_is_public(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assigned = [t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)]
+    assert "__all__" in assigned
+
+
+@pytest.mark.parametrize("module_name", ["priordiff", *(f"priordiff.{room}" for room in ROOMS)])
+def test_every_public_name_exists_and_has_a_docstring(module_name: str) -> None:
+    module = importlib.import_module(module_name)
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__doc__, f"{module_name}.{name} has no docstring"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_has_an_api_page_with_all_its_public_names(room: str) -> None:
+    page = (ROOT / "docs" / "api" / f"{room}.md").read_text(encoding="utf-8")
+    directives = re.findall(r"^::: (\S+)$", page, re.MULTILINE)
+    assert f"priordiff.{room}" in directives
+    assert f"api/{room}.md" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    documented = {name for directive in directives for name in _names_shown_by(directive)}
+    assert set(public_names(f"priordiff.{room}")) <= documented
+
+
+def _names_shown_by(directive: str) -> list[str]:
+    """A module's page lists its `__all__`, but a submodule that has the name of a function in it hides that function."""
+    try:
+        module = importlib.import_module(directive)
+    except ModuleNotFoundError:
+        return [directive.rpartition(".")[2]]
+    submodules = {path.stem for path in Path(inspect.getfile(module)).parent.glob("*.py")}
+    return [name for name in module.__all__ if name not in submodules]
+
+
+def test_top_level_names_come_from_documented_rooms() -> None:
+    documented = {name for room in ROOMS for name in public_names(f"priordiff.{room}")} | set(ROOMS)
+    assert set(priordiff.__all__) - {"__version__"} <= documented
