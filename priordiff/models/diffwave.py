@@ -80,7 +80,7 @@ class DiffWave(ModelMixin, ConfigMixin):
         self.step_embedding = StepEmbedding()
         self.mel_upsampler = FrameUpsampler(stride)
         self.prior_upsampler = FrameUpsampler(stride) if has_prior_conditioner else None
-        self.residual_layers = nn.ModuleList(
+        self.layers = nn.ModuleList(
             ResidualLayer(
                 residual_channels,
                 condition_channels,
@@ -127,10 +127,10 @@ class DiffWave(ModelMixin, ConfigMixin):
         x = rearrange(sample, "b 1 (t block) -> b block 1 t", block=self.config.block_size)
         x = F.relu(self.input_projection(x.contiguous(memory_format=torch.channels_last)))
         skips = None
-        for layer in self.residual_layers:
+        for layer in self.layers:
             x, skip = layer(x, step, condition, prior_condition)
             skips = skip if skips is None else skips + skip
-        x = skips / math.sqrt(len(self.residual_layers))
+        x = skips / math.sqrt(len(self.layers))
         x = self.output_projection(F.relu(self.skip_projection(x)))
         return rearrange(x, "b block 1 t -> b 1 (t block)")
 
