@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, BinaryIO
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from priordiff.audio.files import atomic_path, read_audio
+from priordiff.audio.files import atomic_path, read_audio, remove_leftovers
 from priordiff.audio.sources import AudioSource, find_audio
 
 __all__ = ["AudioCache", "CacheSettings", "Recording", "prepare_cache"]
@@ -24,9 +23,9 @@ _logger = logging.getLogger(__name__)
 _VERSION = 1
 _INDEX = "index.json"
 _SKIPPED = "skipped.txt"
+_BYTES_PER_SAMPLE = 4
 # −80 dBFS: 16-bit silence stays below it even when it is dithered.
 _SILENCE_PEAK = 1e-4
-_STALE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -97,14 +96,8 @@ def prepare_cache(
     key = _fingerprint(sources, settings)
     cache = _read_index(cache_dir, key)
     if cache is None:
-        try:
-            cache_dir.mkdir(parents=True, exist_ok=True)
-            cache = _write_cache(sources, cache_dir, key, settings, progress)
-        except OSError as error:
-            raise OSError(
-                f"cannot write the audio cache in {cache_dir} ({error.strerror or error}): "
-                "make room or name another folder"
-            ) from error
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        cache = _write_cache(sources, cache_dir, key, settings, progress)
     if not cache.recordings:
         raise ValueError(
             f"none of the {len(sources)} audio files in {directory} can be used; the first: "
@@ -132,12 +125,15 @@ def _fingerprint(sources: list[AudioSource], settings: CacheSettings) -> str:
 def _read_index(cache_dir: Path, key: str) -> AudioCache | None:
     try:
         index = json.loads((cache_dir / _INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if index["key"] != key:
+            return None
+        samples_path = _samples_path(cache_dir, key)
+        recordings = [Recording(**recording) for recording in index["recordings"]]
+        num_samples = sum(recording.num_samples for recording in recordings)
+        if samples_path.stat().st_size != num_samples * _BYTES_PER_SAMPLE:
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    samples_path = _samples_path(cache_dir, key)
-    if index["key"] != key or not samples_path.is_file():
-        return None
-    recordings = [Recording(**recording) for recording in index["recordings"]]
     return AudioCache(samples_path, recordings, index["skipped"])
 
 
@@ -149,16 +145,13 @@ def _samples_path(cache_dir: Path, key: str) -> Path:
 def _write_cache(
     sources: list[AudioSource], cache_dir: Path, key: str, settings: CacheSettings, progress: bool
 ) -> AudioCache:
-    for leftover in cache_dir.glob(".*.tmp"):
-        # A process that was killed left it, unless it is young: then another process may be writing it.
-        if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
-            leftover.unlink(missing_ok=True)
+    remove_leftovers(cache_dir)
     samples_path = _samples_path(cache_dir, key)
     with atomic_path(samples_path) as temporary, temporary.open("wb") as file:
         bar = tqdm(sources, "reading audio", disable=not progress)
         recordings, skipped = _write_samples(bar, file, settings)
     with atomic_path(cache_dir / _SKIPPED) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in skipped), encoding="utf-8")
+        temporary.write_text("".join(f"{line}\n" for line in skipped), "utf-8", "backslashreplace")
     index = {"key": key, "recordings": [asdict(recording) for recording in recordings], "skipped": skipped}
     with atomic_path(cache_dir / _INDEX) as temporary:
         temporary.write_text(json.dumps(index), encoding="utf-8")

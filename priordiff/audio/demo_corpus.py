@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from priordiff.audio.espeak import speak
-from priordiff.audio.files import atomic_path, write_audio
+from priordiff.audio.files import atomic_path, remove_leftovers, write_audio
 
 __all__ = ["make_corpus", "shipped_sentences"]
 
@@ -76,6 +76,7 @@ def make_corpus(
 
     Raises:
         ImportError: `espeakng-loader` is not installed.
+        ValueError: a sentence is blank or holds a bar or a line break.
         FileExistsError: the directory holds files that this function did not make.
         OSError: the directory cannot be written; no file in it is incomplete.
 
@@ -87,18 +88,26 @@ def make_corpus(
     """
     directory = Path(directory)
     sentences = shipped_sentences() if sentences is None else list(sentences)
+    for sentence in sentences:
+        if "|" in sentence or "\n" in sentence or not sentence.strip():
+            raise ValueError(
+                f"{sentence!r} cannot be a row of metadata.csv: it is blank or holds a bar or line break"
+            )
     recipe = _recipe(sentences)
     made = _read_marker(directory)
     if made == {**recipe, "complete": True}:
         return directory
-    if made is None and directory.exists() and any(directory.iterdir()):
+    directory.mkdir(parents=True, exist_ok=True)
+    if made is None and any(not path.name.startswith(".") for path in directory.iterdir()):
         raise FileExistsError(f"{directory} holds other files: name an empty or new folder for the corpus")
     wavs = directory / "wavs"
-    wavs.mkdir(parents=True, exist_ok=True)
     if made != {**recipe, "complete": False}:
         for outdated in [directory / "metadata.csv", *wavs.glob("demo-*.wav")]:
             outdated.unlink(missing_ok=True)
         _write_text(directory / _MARKER, json.dumps({**recipe, "complete": False}, indent=2))
+    wavs.mkdir(exist_ok=True)
+    remove_leftovers(directory)
+    remove_leftovers(wavs)
     _logger.info("making a corpus of %d utterances with espeak-ng in %s", len(sentences), directory)
     for index, sentence in enumerate(tqdm(sentences, "speaking", disable=not progress)):
         path = wavs / f"{_name(index)}.wav"

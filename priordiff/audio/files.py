@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from torch import Tensor
 
 from priordiff.audio._extra import require
 
-__all__ = ["AUDIO_EXTENSIONS", "atomic_path", "read_audio", "write_audio"]
+__all__ = ["AUDIO_EXTENSIONS", "atomic_path", "read_audio", "remove_leftovers", "write_audio"]
 
 AUDIO_EXTENSIONS = (".flac", ".mp3", ".ogg", ".wav")
+
+_LEFTOVER_SECONDS = 3600.0
 
 
 @contextmanager
@@ -29,6 +32,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: the file to create or replace; its folder must exist.
+
+    Raises:
+        OSError: the block could not write it.
 
     Example:
         >>> import tempfile
@@ -43,8 +49,28 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(
+            f"cannot write {path} ({error.strerror or error}): check free space and permissions"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # Suppressed, since in a folder that cannot be written there is nothing to remove.
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Removes the temporary files that a killed process left in a folder.
+
+    Only those untouched for an hour: a younger one may be in use by another process.
+
+    Args:
+        directory: a folder in which [`atomic_path`][priordiff.audio.files.atomic_path] was used.
+    """
+    for leftover in directory.glob(".*.tmp"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
+                leftover.unlink()
 
 
 def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
@@ -83,9 +109,8 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
     waveform = torch.from_numpy(samples).mean(dim=1)
     if not torch.isfinite(waveform).all():
         raise ValueError(f"{path} holds NaN or infinite samples")
-    # The resampling kernel grows with both terms of the reduced ratio: gigabytes for a rate such as 44,099
-    # Hz. Every common pair of rates has a denominator below 1,000; an odd one is met to within 1e-6 of
-    # itself.
+    # The resampling kernel grows with both terms of the reduced ratio: gigabytes for a rate such as 44,099 Hz.
+    # Every common pair of rates has a denominator below 1,000; an odd one is met within 0.05 %, a cent of pitch.
     ratio = Fraction(file_rate, sample_rate).limit_denominator(1000)
     return torchaudio.functional.resample(waveform, ratio.numerator, ratio.denominator)
 

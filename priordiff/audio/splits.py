@@ -51,4 +51,9 @@ def split(corpus: AudioCorpus, validation_fraction: float) -> tuple[AudioCorpus,
 
 
 def _unit_hash(name: str) -> float:
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big") / 2**48
+    return (
+        int.from_bytes(
+            hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=6).digest(), "big"
+        )
+        / 2**48
+    )

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from priordiff.audio import demo_corpus, make_corpus
+from priordiff.audio.demo_corpus import shipped_sentences
+
+SENTENCES = [
+    f"Sentence number {word}." for word in ("one", "two", "three", "four", "five", "six", "seven", "eight")
+]
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"), SENTENCES)
+
+
+def test_the_layout_is_that_of_ljspeech(corpus: Path) -> None:
+    rows = [row.split("|") for row in (corpus / "metadata.csv").read_text(encoding="utf-8").splitlines()]
+    assert [text for _, text, _ in rows] == SENTENCES
+    assert {f"{name}.wav" for name, _, _ in rows} == {path.name for path in (corpus / "wavs").iterdir()}
+    for name, _, _ in rows:
+        info = soundfile.info(corpus / "wavs" / f"{name}.wav")
+        assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
+
+
+def test_no_stretch_is_digital_silence_and_the_floor_is_faint(corpus: Path) -> None:
+    for path in (corpus / "wavs").iterdir():
+        samples, _ = soundfile.read(path)
+        assert np.abs(samples).max() < 1
+        # espeak-ng begins with some 10 ms of silence, so this is the noise alone.
+        level = 20 * np.log10(np.sqrt(np.mean(samples[:200] ** 2)))
+        assert -62 < level < -58
+
+
+def test_making_it_twice_gives_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
+    assert contents(make_corpus(tmp_path / "again", SENTENCES)) == contents(corpus)
+
+
+def test_an_interrupted_corpus_is_continued_to_the_same_bytes(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def interrupted_speak(text: str, **settings):
+        calls.append(text)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return speak(text, **settings)
+
+    speak = demo_corpus.speak
+    monkeypatch.setattr(demo_corpus, "speak", interrupted_speak)
+    with pytest.raises(KeyboardInterrupt):
+        make_corpus(tmp_path / "corpus", SENTENCES)
+    assert not (tmp_path / "corpus" / "metadata.csv").exists()
+    make_corpus(tmp_path / "corpus", SENTENCES)
+    assert calls == [*SENTENCES[:4], *SENTENCES[3:]]
+    assert contents(tmp_path / "corpus") == contents(corpus)
+
+
+def test_a_finished_corpus_is_not_made_again(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_corpus, "speak", lambda *_, **__: pytest.fail("spoke again"))
+    assert make_corpus(corpus, SENTENCES) == corpus
+
+
+def test_a_changed_recipe_replaces_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = make_corpus(tmp_path / "corpus", SENTENCES[:3])
+    before = contents(directory)
+    monkeypatch.setattr(demo_corpus, "_VERSION", 2)
+    monkeypatch.setattr(demo_corpus, "_NOISE_RMS", 0.002)
+    make_corpus(directory, SENTENCES[:2])
+    after = contents(directory)
+    assert {name for name in after if name.endswith(".wav")} == {
+        os.path.join("wavs", f"demo-000{n}.wav") for n in (1, 2)
+    }
+    assert all(after[name] != before[name] for name in after)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(FileExistsError, match="empty or new"):
+        make_corpus(tmp_path, SENTENCES)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(file: Path, content: bytes) -> int:
+        file.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        make_corpus(tmp_path / "corpus", SENTENCES)
+    assert list(contents(tmp_path / "corpus")) == ["corpus.json"]
+    assert not json.loads((tmp_path / "corpus" / "corpus.json").read_text())["complete"]
+
+
+@pytest.mark.parametrize("sentence", ["one|two", "one\ntwo", " "])
+def test_a_sentence_that_metadata_cannot_hold_is_refused(tmp_path: Path, sentence: str) -> None:
+    with pytest.raises(ValueError, match=r"metadata\.csv"):
+        make_corpus(tmp_path / "corpus", [sentence])
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_the_shipped_sentences_are_plain_varied_and_unique() -> None:
+    sentences = shipped_sentences()
+    words = {word.strip(".,?!").lower() for sentence in sentences for word in sentence.split()}
+    assert len(sentences) == len(set(sentences)) >= 400
+    assert len(words) > 1800
+    assert all(5 <= len(sentence.split()) <= 25 for sentence in sentences)
+    assert all(sentence.isascii() and not any(map(str.isdigit, sentence)) for sentence in sentences)
+
+
+@pytest.mark.slow
+def test_the_whole_corpus_lasts_at_least_twenty_minutes(tmp_path: Path) -> None:
+    make_corpus(tmp_path)
+    seconds = [soundfile.info(path).duration for path in (tmp_path / "wavs").iterdir()]
+    assert sum(seconds) >= 20 * 60

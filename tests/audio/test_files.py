@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from priordiff.audio import read_audio, write_audio
+from priordiff.audio.files import atomic_path, remove_leftovers
+
+
+def tone(sample_rate: int, seconds: float = 0.5, frequency: float = 220.0) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * frequency * np.arange(int(seconds * sample_rate)) / sample_rate)).astype(
+        "f4"
+    )
+
+
+@pytest.mark.parametrize(
+    ("extension", "subtype"),
+    [
+        ("wav", "PCM_16"),
+        ("wav", "PCM_24"),
+        ("wav", "PCM_32"),
+        ("wav", "FLOAT"),
+        ("wav", "DOUBLE"),
+        ("flac", "PCM_16"),
+        ("flac", "PCM_24"),
+        ("ogg", None),
+        ("mp3", None),
+    ],
+)
+def test_every_format_and_width_reads_as_the_same_tone(
+    tmp_path: Path, extension: str, subtype: str | None
+) -> None:
+    path = tmp_path / f"tone.{extension}"
+    soundfile.write(path, tone(22050), 22050, subtype=subtype)
+    waveform = read_audio(path, 22050)
+    assert waveform.dtype == torch.float32
+    assert waveform.shape == (11025,)
+    tolerance = 0.03 if extension in ("ogg", "mp3") else 1e-4
+    middle = slice(2000, -2000)
+    torch.testing.assert_close(
+        waveform[middle], torch.from_numpy(tone(22050))[middle], atol=tolerance, rtol=0
+    )
+
+
+def test_stereo_is_averaged(tmp_path: Path) -> None:
+    left, right = tone(22050), tone(22050, frequency=330.0)
+    soundfile.write(tmp_path / "stereo.wav", np.stack([left, right], axis=1), 22050, subtype="FLOAT")
+    expected = torch.from_numpy((left + right) / 2)
+    torch.testing.assert_close(read_audio(tmp_path / "stereo.wav", 22050), expected)
+
+
+@pytest.mark.parametrize("file_rate", [8000, 16000, 44100, 48000])
+def test_any_sample_rate_is_resampled(tmp_path: Path, file_rate: int) -> None:
+    soundfile.write(tmp_path / "tone.wav", tone(file_rate), file_rate, subtype="FLOAT")
+    waveform = read_audio(tmp_path / "tone.wav", 22050)
+    assert abs(len(waveform) - 11025) <= 1
+    middle = slice(1000, 10000)
+    torch.testing.assert_close(waveform[middle], torch.from_numpy(tone(22050))[middle], atol=2e-3, rtol=0)
+
+
+def test_an_odd_sample_rate_is_met_within_a_cent(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "tone.wav", tone(44099, seconds=2.0), 44099, subtype="FLOAT")
+    waveform = read_audio(tmp_path / "tone.wav", 22050)
+    assert len(waveform) == pytest.approx(44100, rel=5e-4)
+    zero_crossings = (waveform.sign().diff() != 0).sum().item()
+    assert zero_crossings == pytest.approx(2 * 220 * 2.0, abs=2)
+
+
+def corrupt(path: Path) -> None:
+    path.write_bytes(b"RIFF this is no audio" * 10)
+
+
+def empty_file(path: Path) -> None:
+    path.touch()
+
+
+def no_samples(path: Path) -> None:
+    soundfile.write(path, np.zeros(0), 22050)
+
+
+def not_a_number(path: Path) -> None:
+    soundfile.write(path, np.array([0.0, np.nan, 0.1]), 22050, subtype="FLOAT")
+
+
+def infinite(path: Path) -> None:
+    soundfile.write(path, np.array([0.0, np.inf, 0.1]), 22050, subtype="FLOAT")
+
+
+@pytest.mark.parametrize("damage", [corrupt, empty_file, no_samples, not_a_number, infinite])
+def test_an_unusable_file_is_named_in_one_line(tmp_path: Path, damage) -> None:
+    path = tmp_path / "bad.wav"
+    damage(path)
+    with pytest.raises(ValueError, match=r"bad\.wav") as caught:
+        read_audio(path, 22050)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.wav"):
+        read_audio(tmp_path / "nowhere.wav", 22050)
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+def test_what_is_written_reads_back(tmp_path: Path, extension: str) -> None:
+    waveform = torch.from_numpy(tone(22050))
+    path = tmp_path / f"tone.{extension}"
+    write_audio(path, waveform, 22050)
+    assert soundfile.info(path).format == extension.upper()
+    torch.testing.assert_close(read_audio(path, 22050)[2000:-2000], waveform[2000:-2000], atol=0.03, rtol=0)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_loud_samples_are_clipped_rather_than_wrapped(tmp_path: Path) -> None:
+    write_audio(tmp_path / "loud.wav", torch.tensor([2.0, -2.0]), 22050)
+    torch.testing.assert_close(
+        read_audio(tmp_path / "loud.wav", 22050), torch.tensor([1.0, -1.0]), atol=1e-4, rtol=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "waveform", "message"),
+    [
+        ("tone.aiff", torch.zeros(5), r"\.wav"),
+        ("tone.wav", torch.zeros(1, 5), r"\(1, 5\)"),
+        ("tone.wav", torch.tensor([0.0, torch.nan]), "NaN"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(
+    tmp_path: Path, name: str, waveform: torch.Tensor, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        write_audio(tmp_path / name, waveform, 22050)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tone.wav"
+    write_audio(path, torch.zeros(10), 22050)
+    before = path.read_bytes()
+
+    def fill_the_disk(file: Path, content: bytes) -> int:
+        with file.open("wb") as stream:
+            stream.write(content[:20])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    with pytest.raises(OSError, match=r"tone\.wav \(No space left"):
+        write_audio(path, torch.ones(10), 22050)
+    assert [file.name for file in tmp_path.iterdir()] == ["tone.wav"]
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"no_folder.tone\.wav"):
+        write_audio(tmp_path / "no_folder" / "tone.wav", torch.zeros(10), 22050)
+
+
+def test_an_interrupted_block_leaves_nothing(tmp_path: Path) -> None:
+    def write_half() -> None:
+        with atomic_path(tmp_path / "file") as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_old_leftovers_are_removed(tmp_path: Path) -> None:
+    old, young = tmp_path / ".a.wav.1.tmp", tmp_path / ".b.wav.2.tmp"
+    old.touch()
+    young.touch()
+    os.utime(old, (0, 0))
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [young]
