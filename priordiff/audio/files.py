@@ -109,8 +109,9 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
     waveform = torch.from_numpy(samples).mean(dim=1)
     if not torch.isfinite(waveform).all():
         raise ValueError(f"{path} holds NaN or infinite samples")
-    # The resampling kernel grows with both terms of the reduced ratio: gigabytes for a rate such as 44,099 Hz.
-    # Every common pair of rates has a denominator below 1,000; an odd one is met within 0.05 %, a cent of pitch.
+    # The resampling kernel grows with both terms of the reduced ratio: gigabytes for a rate such as 44,099
+    # Hz. Every common pair of rates has a denominator below 1,000; an odd one is met within 0.05 %, a cent of
+    # pitch.
     ratio = Fraction(file_rate, sample_rate).limit_denominator(1000)
     return torchaudio.functional.resample(waveform, ratio.numerator, ratio.denominator)
 
