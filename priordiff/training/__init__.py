@@ -11,7 +11,8 @@ except ImportError as error:
 
 from priordiff.training.config import adjustable, expect, load_config, save_config
 from priordiff.training.data import Draw, TrainingDataset
-from priordiff.training.loop import Trainer, TrainingDivergedError
+from priordiff.training.gradients import TrainingDivergedError
+from priordiff.training.loop import Trainer
 from priordiff.training.metrics import read_metrics
 from priordiff.training.options import TrainingConfig
 from priordiff.training.task import Evaluation, TrainingTask

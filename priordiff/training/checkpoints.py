@@ -72,7 +72,7 @@ class TrainingState:
         write_text(folder / "progress.json", json.dumps(dataclasses.asdict(self.progress)))
 
     def load(self, folder: Path) -> None:
-        """Take the state over from where [`save`][priordiff.training.checkpoints.TrainingState.save] wrote it.
+        """Take the state over from a folder.
 
         Args:
             folder: A checkpoint.
@@ -105,15 +105,15 @@ class TrainingState:
 
 
 class Checkpoints:
-    """The checkpoints in a run's folder, one folder for each saved step.
+    """The checkpoints of a run, one folder for each saved step.
 
     Args:
-        run_dir: Folder of the run.
+        folder: Folder of them all.
         keep: How many of the latest ones stay.
     """
 
-    def __init__(self, run_dir: Path, keep: int) -> None:
-        self.folder = run_dir / "checkpoints"
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder
         self.keep = keep
 
     def all(self) -> list[Path]:
@@ -131,7 +131,8 @@ class Checkpoints:
         Returns:
             Its folder; None without any.
         """
-        return (self.all() or [None])[-1]
+        checkpoints = self.all()
+        return checkpoints[-1] if checkpoints else None
 
     @staticmethod
     def step_of(checkpoint: Path) -> int:

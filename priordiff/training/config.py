@@ -66,8 +66,8 @@ def load_config(schema: type[T], file: Path | str | None = None, overrides: Sequ
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a key is unknown (naming the nearest known one), or a value has the wrong type or is out of
-            range.
+        ValueError: If a key is unknown (naming the nearest known one), or a value has the wrong type or is out
+            of range.
 
     Example:
         >>> from priordiff.training import TrainingConfig
@@ -99,7 +99,7 @@ def load_config(schema: type[T], file: Path | str | None = None, overrides: Sequ
 
 
 def save_config(config: object, path: Path | str) -> None:
-    """Store a configuration as a YAML file that [`load_config`][priordiff.training.load_config] gives back equal.
+    """Store a configuration as YAML; [`load_config`][priordiff.training.load_config] gives it back equal.
 
     Args:
         config: An instance of a dataclass.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 __all__ = ["BatchOrder", "Draw", "TrainingDataset", "make_loader", "seed_for"]
 
@@ -31,7 +32,8 @@ def seed_for(seed: int, purpose: str, number: int) -> int:
     return int(np.random.SeedSequence([seed, number, *purpose.encode()]).generate_state(1)[0])
 
 
-class Draw(NamedTuple):
+@dataclass(frozen=True)
+class Draw:
     """One sample as the training draws it.
 
     Args:
@@ -49,7 +51,7 @@ class Draw(NamedTuple):
     seed: int
 
     def generator(self, purpose: str) -> torch.Generator:
-        """Random numbers of this draw, the same for any number of workers and processes and after a resumption.
+        """Random numbers of this draw, the same for any number of workers and processes, resumed or not.
 
         Args:
             purpose: What they are for; different purposes get independent numbers.
@@ -61,7 +63,7 @@ class Draw(NamedTuple):
 
 
 class TrainingDataset(Protocol):
-    """Items by [`Draw`][priordiff.training.Draw]; randomness such as crops comes from the draw's generators."""
+    """Items by [`Draw`][priordiff.training.Draw], whose generators choose crops and the like."""
 
     def __len__(self) -> int:
         """Count the items."""
@@ -73,10 +75,10 @@ class TrainingDataset(Protocol):
 class BatchOrder:
     r"""The draws of each micro-batch.
 
-    The draws $d = 0, 1, 2, \dots$ of a run walk through a new permutation of the dataset in each epoch. Step $s$ of
-    $A$ micro-batches on $P$ processes with $b$ samples each takes the draws from $s A P b$ on; in micro-batch $a$,
-    process $p$ takes the $b$ draws from $s A P b + a P b + p b$ on. So a step sees the same samples however its
-    batch is split.
+    The draws $d = 0, 1, 2, \dots$ of a run walk through a new permutation of the dataset in each epoch. Step $s$
+    of $A$ micro-batches on $P$ processes with $b$ samples each takes the draws from $s A P b$ on; in
+    micro-batch $a$, process $p$ takes the $b$ draws from $s A P b + a P b + p b$ on. So a step sees the same
+    samples however its batch is split.
 
     Args:
         dataset_size: Items in the dataset.
@@ -177,14 +179,10 @@ def make_loader(
         A loader that yields ``order.gradient_accumulation_steps`` batches for each step.
     """
     return DataLoader(
-        _as_map(dataset),
+        dataset,  # type: ignore[arg-type]
         batch_sampler=_MicroBatches(order, start, stop),  # type: ignore[arg-type]
         collate_fn=collate,
         num_workers=num_workers,
         pin_memory=pin_memory,
         worker_init_fn=worker_init,
     )
-
-
-def _as_map(dataset: TrainingDataset) -> Dataset[Any]:
-    return dataset  # type: ignore[return-value]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from priordiff.training.data import Draw
 from priordiff.training.task import TrainingTask
 
-__all__ = ["TrainingDivergedError", "accumulate_gradients", "diverged", "global_counts"]
+__all__ = ["TrainingDivergedError", "accumulate_gradients", "divergence_error", "global_counts"]
 
 _NAMES_SHOWN = 8
 
@@ -89,22 +88,14 @@ def accumulate_gradients(
     return shares
 
 
-def diverged(
-    task: TrainingTask,
-    batches: Sequence[Any],
-    suspect: Sequence[bool],
-    what: str,
-    step: int,
-    gradient_norm: float,
-    checkpoint: Path | None,
+def divergence_error(
+    what: str, names: Sequence[str], step: int, gradient_norm: float, checkpoint: Path | None
 ) -> TrainingDivergedError:
-    """Error that names the samples of a step gone wrong; to be called by all processes together.
+    """Error that names the samples of a step gone wrong; called by all processes together.
 
     Args:
-        task: What is trained.
-        batches: This process's micro-batches.
-        suspect: Which of them may be the cause.
         what: What is wrong.
+        names: This process's samples that may be the cause.
         step: The step, counted from 1.
         gradient_norm: Norm of its gradients.
         checkpoint: The last good checkpoint, if any.
@@ -112,13 +103,10 @@ def diverged(
     Returns:
         The error, to be raised.
     """
-    blamed = [b for b, is_suspect in zip(batches, suspect, strict=True) if is_suspect]
-    names = gather_object([name for batch in blamed for name in task.names(batch)])
+    names = gather_object(list(names))
     shown = ", ".join(names[:_NAMES_SHOWN])
     if len(names) > _NAMES_SHOWN:
         shown += f" and {len(names) - _NAMES_SHOWN} more"
     kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint had been saved"
-    norm = f"{gradient_norm:.4g}" if math.isfinite(gradient_norm) else str(gradient_norm)
-    return TrainingDivergedError(
-        f"{what} in step {step} (gradient norm {norm}) on {shown}; {kept}", step, names, gradient_norm
-    )
+    message = f"{what} in step {step} (gradient norm {gradient_norm:.4g}) on {shown}; {kept}"
+    return TrainingDivergedError(message, step, names, gradient_norm)

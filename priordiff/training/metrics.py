@@ -20,8 +20,8 @@ def read_metrics(run_dir: Path | str, kind: str | None = None) -> list[dict[str,
         kind: ``"train"`` or ``"evaluation"``; None for both.
 
     Returns:
-        Rows in order, each with ``kind``, ``step`` and ``seconds`` of training, and the values by name: for
-        ``"train"`` ``loss``, ``gradient_norm`` and ``learning_rate``, for ``"evaluation"`` the task's metrics.
+        Rows in order, each with ``kind``, ``step``, ``seconds`` of training (without evaluations and saving) and
+        values by name: ``loss``, ``gradient_norm`` and ``learning_rate``, or the task's metrics.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
@@ -36,19 +36,28 @@ def read_metrics(run_dir: Path | str, kind: str | None = None) -> list[dict[str,
 
 
 class MetricsLog:
-    """Writer of ``metrics.jsonl``.
+    """``metrics.jsonl`` of a run.
 
     Args:
         run_dir: Folder of the run.
-        step: Step from which the run goes on; later rows are dropped.
     """
 
     FILE = "metrics.jsonl"
 
-    def __init__(self, run_dir: Path, step: int) -> None:
+    def __init__(self, run_dir: Path) -> None:
         self.path = run_dir / self.FILE
-        kept = [row for row in read_metrics(run_dir) if row["step"] <= step] if self.path.is_file() else []
-        write_text(self.path, "".join(map(_line, kept if step else [])))
+
+    def truncate(self, step: int) -> None:
+        """Drop the rows after a step, or all at step 0.
+
+        Args:
+            step: Step from which the run goes on.
+
+        Raises:
+            OSError: If it can't be written.
+        """
+        rows = read_metrics(self.path.parent) if step and self.path.is_file() else []
+        write_text(self.path, "".join(_line(row) for row in rows if row["step"] <= step))
 
     def write(self, kind: str, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Add a row.
@@ -70,6 +79,17 @@ class MetricsLog:
             raise OSError(
                 f"could not write {self.path} ({error.strerror or error}): check free space"
             ) from error
+
+    def is_evaluated(self, step: int) -> bool:
+        """Tell whether there is an evaluation of a step.
+
+        Args:
+            step: Steps taken.
+
+        Returns:
+            Whether there is.
+        """
+        return any(row["step"] == step for row in read_metrics(self.path.parent, "evaluation"))
 
 
 def _line(row: Mapping[str, Any]) -> str:

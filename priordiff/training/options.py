@@ -11,6 +11,7 @@ from priordiff.training.config import adjustable, expect
 
 __all__ = ["TrainingConfig"]
 
+_TENSORBOARD = ["tensorboard"]
 _SCHEDULES = sorted(s.value for s in SchedulerType if s is not SchedulerType.PIECEWISE_CONSTANT)
 
 
@@ -34,7 +35,7 @@ class TrainingConfig:
         weight_decay: Decoupled weight decay; 0 is plain Adam.
         max_grad_norm: Gradients are scaled down to this norm; None leaves them as they are.
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
-        ema_decay: Decay of the weights' moving average, which is what is evaluated and exported; None for none.
+        ema_decay: Decay of the weights' moving average, which is evaluated and exported; None for none.
         num_workers: Processes that read data, for each training process.
         log_every: Steps over which logged losses are averaged.
         evaluate_every: Steps between evaluations; None evaluates after the last step alone.
@@ -71,7 +72,7 @@ class TrainingConfig:
     evaluate_every: int | None = adjustable(1000)
     checkpoint_every: int | None = adjustable(1000)
     keep_checkpoints: int = adjustable(2)
-    trackers: list[str] = adjustable(lambda: ["tensorboard"])
+    trackers: list[str] = adjustable(_TENSORBOARD.copy)
 
     def __post_init__(self) -> None:
         for name in (

@@ -40,8 +40,8 @@ class TrainingTask(Protocol):
 
     $$\sum_k \frac{\sum_{\text{samples}} S_k}{\sum_{\text{samples}} N_k}$$
 
-    with the sums $S_k$ of `loss_sums` and the counts $N_k$ of `loss_counts` taken over the whole batch of a step, so
-    that a mean over unmasked elements is exact however the batch is split into processes and micro-batches.
+    with the sums $S_k$ of `loss_sums` and the counts $N_k$ of `loss_counts` taken over the whole batch of a step,
+    so that a mean over unmasked elements is exact however the batch is split into processes and micro-batches.
 
     Attributes:
         model: Everything trainable, in one module.
@@ -79,8 +79,8 @@ class TrainingTask(Protocol):
         Args:
             model: ``self.model``, wrapped for mixed precision and several processes: call this one.
             batch: A micro-batch on the device.
-            generators: One per sample, on the CPU, for steps and noise; ``diffusers.utils.torch_utils.randn_tensor``
-                takes the list. The numbers then don't depend on how the batch is split.
+            generators: One per sample, on the CPU, for steps and noise, so that these don't depend on how the
+                batch is split; ``diffusers.utils.torch_utils.randn_tensor`` takes the list.
 
         Returns:
             Scalars, with a graph.

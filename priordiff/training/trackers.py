@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -32,15 +32,15 @@ def check_trackers(names: Sequence[str]) -> None:
             raise ImportError(f"the tracker {name} isn't installed: install it with pip install {extra}")
 
 
-def start_trackers(accelerator: Accelerator, run_dir: Path, config_text: str, step: int) -> None:
+def start_trackers(accelerator: Accelerator, run_dir: Path, step: int) -> None:
     """Start the accelerator's trackers and give them the configuration.
 
     Args:
         accelerator: An accelerator with its trackers' names.
-        run_dir: Folder of the run, whose name becomes the project's.
-        config_text: The configuration, as YAML.
+        run_dir: Folder of the run with its configuration; its name becomes the project's.
         step: Step from which the run goes on; TensorBoard hides what it was told about later ones.
     """
+    config_text = (run_dir / "config.yaml").read_text(encoding="utf-8")
     accelerator.init_trackers(run_dir.name, init_kwargs={"tensorboard": {"purge_step": step + 1}})
     for tracker in accelerator.trackers:
         if tracker.name == "tensorboard":
@@ -57,8 +57,7 @@ def log_evaluation(accelerator: Accelerator, evaluation: Evaluation, step: int) 
         evaluation: What is shown.
         step: Steps taken.
     """
-    values: Mapping[str, float] = {f"evaluation/{name}": v for name, v in evaluation.metrics.items()}
-    accelerator.log(dict(values), step=step)
+    accelerator.log({f"evaluation/{name}": v for name, v in evaluation.metrics.items()}, step=step)
     for tracker in accelerator.trackers:
         if tracker.name == "tensorboard":
             for name, image in evaluation.images.items():

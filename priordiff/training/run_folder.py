@@ -1,0 +1,107 @@
+"""The folder of a run: its configuration, checkpoints, history and export."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from priordiff.training.atomic import partial_path, publish, remove_partials
+from priordiff.training.checkpoints import Checkpoints, TrainingState
+from priordiff.training.config import changed_keys, load_config, save_config
+from priordiff.training.metrics import MetricsLog
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """The folder of a run.
+
+    Args:
+        path: The folder; made where it is missing.
+        config: Configuration of the run, an instance of a dataclass.
+        keep_checkpoints: How many of the latest checkpoints stay.
+    """
+
+    def __init__(self, path: Path, config: Any, keep_checkpoints: int) -> None:
+        self.path, self.config = path, config
+        self.checkpoints = Checkpoints(path / "checkpoints", keep_checkpoints)
+        self.metrics = MetricsLog(path)
+
+    def restore(self, state: TrainingState, num_steps: int, resume: bool) -> bool:
+        """Load the last checkpoint, if the run can be resumed from it; it only reads.
+
+        Args:
+            state: Takes the checkpoint over; its progress says what the run must have been made with.
+            num_steps: Steps to be taken in all.
+            resume: Whether a run in this folder is to be continued.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            FileExistsError: If there is one and ``resume`` is false.
+            ValueError: If the run was made with another configuration, batch size or dataset.
+        """
+        checkpoint = self.checkpoints.latest()
+        if checkpoint is None:
+            return False
+        if not resume:
+            raise FileExistsError(
+                f"{self.path} holds a run of {self.checkpoints.step_of(checkpoint)} steps: "
+                "pass --resume to continue it, or choose another folder"
+            )
+        stored = load_config(type(self.config), self.path / "config.yaml")
+        for key, before, after in changed_keys(stored, self.config):
+            raise self._mismatch(key, before, after)
+        expected = state.progress
+        state.load(checkpoint)
+        for name in ("global_batch_size", "dataset_size"):
+            before, after = getattr(state.progress, name), getattr(expected, name)
+            if before != after:
+                raise self._mismatch(name, before, after)
+        if num_steps < state.progress.step:
+            raise self._mismatch("num_steps", f"taken {state.progress.step}", num_steps)
+        return True
+
+    def open(self, step: int) -> None:
+        """Clear away what killed processes left, and store the configuration.
+
+        Args:
+            step: Step from which the run goes on; the history after it is dropped.
+
+        Raises:
+            OSError: If the folder can't be written.
+        """
+        save_config(self.config, self.path / "config.yaml")
+        remove_partials(self.path)
+        self.checkpoints.clean()
+        self.metrics.truncate(step)
+
+    def export(self, save: Callable[[Path], None]) -> None:
+        """Fill the folder ``model``, whole or not at all.
+
+        Args:
+            save: Writes into an empty folder.
+
+        Raises:
+            OSError: If it can't be written.
+        """
+        path = self.path / "model"
+        partial = partial_path(path)
+        try:
+            partial.mkdir()
+            save(partial)
+            publish(partial, path)
+        except OSError as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise OSError(
+                f"could not export to {path} ({error.strerror or error}): check free space and permissions"
+            ) from error
+
+    def _mismatch(self, key: str, before: object, after: object) -> ValueError:
+        return ValueError(
+            f"{key} is {after!r}, but the run in {self.path} has {before!r}: "
+            "resume it with that value, or choose another folder"
+        )
