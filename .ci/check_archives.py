@@ -1,21 +1,30 @@
-"""Checks that the wheel holds the package and nothing else, and that the sdist can be tested: `check_archives.py DIST`."""
+"""Checks that the wheel in DIST is the whole package and nothing else, and that the sdist can be tested."""
 
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
-dist = Path(sys.argv[1])
+root, dist = Path(__file__).resolve().parents[1], Path(sys.argv[1])
 (wheel,) = dist.glob("*.whl")
 (sdist,) = dist.glob("*.tar.gz")
 
-in_wheel = zipfile.ZipFile(wheel).namelist()
-tops = {name.split("/")[0] for name in in_wheel}
-strangers = {top for top in tops if top != "priordiff" and not top.endswith(".dist-info")}
-assert not strangers, f"the wheel holds {sorted(strangers)} beside the package"
-for name in ("priordiff/py.typed", "priordiff/audio/sentences.txt"):
-    assert name in in_wheel, f"the wheel lacks {name}"
+package = {
+    path.relative_to(root).as_posix()
+    for path in (root / "priordiff").rglob("*")
+    if path.is_file() and "__pycache__" not in path.parts
+}
+in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+assert "priordiff/py.typed" in in_wheel, "the wheel is not marked as typed"
+assert in_wheel == package, f"the wheel and priordiff/ differ in {sorted(in_wheel ^ package)}"
 
-in_sdist = {name.partition("/")[2] for name in tarfile.open(sdist).getnames()}
-for name in ("pyproject.toml", "LICENSE", "README.md", "tests/conftest.py", "priordiff/audio/sentences.txt"):
-    assert name in in_sdist, f"the sdist lacks {name}"
+with tarfile.open(sdist) as archive:
+    in_sdist = {name.partition("/")[2] for name in archive.getnames()}
+needed = package | {
+    "pyproject.toml",
+    "LICENSE",
+    "README.md",
+    "tests/conftest.py",
+    "examples/vocoder/__main__.py",
+}
+assert needed <= in_sdist, f"the sdist lacks {sorted(needed - in_sdist)}"

@@ -1,4 +1,4 @@
-"""Turns the formulas that arithmatex has marked into MathML at build time: they need neither scripts nor a network."""
+"""Turns the formulas that arithmatex has marked into MathML, which needs neither scripts nor a network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import re
 from latex2mathml.converter import convert
 
 FORMULA = re.compile(
-    r'<(?P<tag>span|div) class="arithmatex">\s*\\(?P<open>[(\[])(?P<latex>.*?)\\[)\]]\s*</(?P=tag)>', re.DOTALL
+    r'<(?P<tag>span|div) class="arithmatex">\s*\\(?P<open>[(\[])(?P<latex>.*?)\\[)\]]\s*</(?P=tag)>',
+    re.DOTALL,
 )
 
 
