@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 import priordiff
 
@@ -177,3 +179,39 @@ def _names_shown_by(directive: str) -> list[str]:
 def test_top_level_names_come_from_documented_rooms() -> None:
     documented = {name for room in ROOMS for name in public_names(f"priordiff.{room}")} | set(ROOMS)
     assert set(priordiff.__all__) - {"__version__"} <= documented
+
+
+def python_blocks(path: Path) -> str:
+    return "\n".join(
+        re.findall(r"^```python\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    )
+
+
+def test_the_quick_start_runs_as_one_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    exec(compile(python_blocks(ROOT / "docs" / "quickstart.md"), "quickstart.md", "exec"), scope)
+    assert scope["x"].shape == scope["x0"].shape
+    assert scope["x"].isfinite().all()
+
+
+def test_the_readme_s_example_runs() -> None:
+    log_mel = torch.randn(2, 80, 4)
+    waveform = torch.rand(2, 1, 4 * 256)
+    scope = {
+        "estimator": priordiff.MelEnergyEstimator(hop_length=256).fit([log_mel]),
+        "log_mel": log_mel,
+        "waveform": waveform,
+        "white_noise": torch.randn_like(waveform),
+        "timesteps": torch.tensor([0, 49]),
+    }
+    exec(compile(python_blocks(ROOT / "README.md"), "README.md", "exec"), scope)
+    assert scope["noisy"].shape == waveform.shape
+
+
+@pytest.mark.parametrize("name", ["demo", "synthesize", "install", "test", "slow"])
+def test_the_readme_has_the_sections_that_ci_and_site_read(name: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (section,) = re.findall(rf"\[start:{name}\] -->\n(.*?)<!-- --8<-- \[end:{name}\]", readme, re.DOTALL)
+    for path in re.findall(r"examples/\w+(?:/pretrained)?", section):
+        assert (ROOT / path).exists(), f"the README names {path}"
