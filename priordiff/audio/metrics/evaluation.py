@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import fmean
+from typing import Literal
 
 from torch import Tensor
 
@@ -29,22 +30,22 @@ class Metric:
     Attributes:
         label: its name for people.
         unit: of its values, empty if it has none.
-        higher_is_better: whether a larger value is a better one.
+        better: which values are better ones.
     """
 
     label: str
     unit: str
-    higher_is_better: bool
+    better: Literal["lower", "higher"]
 
 
 SPEECH_METRICS = {
-    "log_mel_mae": Metric("log-mel MAE", "nats", False),
-    "mr_stft": Metric("MR-STFT", "", False),
-    "mcd": Metric("MCD", "dB", False),
-    "f0_rmse": Metric("F0 RMSE", "Hz", False),
-    "voicing_error": Metric("voicing error", "share of frames", False),
-    "pesq": Metric("PESQ", "1 to 4.64", True),
-    "mos": Metric("estimated MOS", "1 to 5", True),
+    "log_mel_mae": Metric("log-mel MAE", "nats", "lower"),
+    "mr_stft": Metric("MR-STFT", "", "lower"),
+    "mcd": Metric("MCD", "dB", "lower"),
+    "f0_rmse": Metric("F0 RMSE", "Hz", "lower"),
+    "voicing_error": Metric("voicing error", "share of frames", "lower"),
+    "pesq": Metric("PESQ", "1 to 4.64", "higher"),
+    "mos": Metric("estimated MOS", "1 to 5", "higher"),
 }
 """The keys of `evaluate_speech`, in the order of its result."""
 

@@ -1,0 +1,7 @@
+"""Reports: one self-contained HTML page of tables, curves, pictures and sound that opens offline."""
+
+from priordiff.report.media import image_png, spectrogram_png, wav_bytes
+from priordiff.report.page import Figure, Report
+from priordiff.report.table import Cell, Column
+
+__all__ = ["Cell", "Column", "Figure", "Report", "image_png", "spectrogram_png", "wav_bytes"]
