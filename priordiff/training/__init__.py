@@ -9,7 +9,7 @@ except ImportError as error:
         f"priordiff.training needs {error.name}: install it with pip install 'priordiff[train]'"
     ) from error
 
-from priordiff.training.config import adjustable, expect, load_config, save_config
+from priordiff.training.config import ADJUSTABLE, expect, load_config, save_config
 from priordiff.training.data import Draw, TrainingDataset
 from priordiff.training.gradients import TrainingDivergedError
 from priordiff.training.loop import Trainer
@@ -18,6 +18,7 @@ from priordiff.training.options import TrainingConfig
 from priordiff.training.task import Evaluation, TrainingTask
 
 __all__ = [
+    "ADJUSTABLE",
     "Draw",
     "Evaluation",
     "Trainer",
@@ -25,7 +26,6 @@ __all__ = [
     "TrainingDataset",
     "TrainingDivergedError",
     "TrainingTask",
-    "adjustable",
     "expect",
     "load_config",
     "read_metrics",

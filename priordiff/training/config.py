@@ -7,9 +7,8 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml  # type: ignore[import-untyped]
 from omegaconf import OmegaConf
@@ -17,24 +16,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from priordiff.training.atomic import write_text
 
-__all__ = ["adjustable", "changed_keys", "expect", "load_config", "save_config"]
+__all__ = ["ADJUSTABLE", "changed_keys", "expect", "load_config", "save_config"]
 
 T = TypeVar("T")
 
 
-def adjustable(default: Any) -> Any:
-    """Field of a configuration that may differ when a run is resumed, since it doesn't alter the result.
-
-    Args:
-        default: The field's default; a list or other callable default as a factory.
-
-    Returns:
-        A dataclass field.
-    """
-    metadata = {"adjustable": True}
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+ADJUSTABLE: Final[Mapping[str, bool]] = types.MappingProxyType({"adjustable": True})
+"""Metadata of a field that may differ when a run is resumed, since it doesn't alter the result."""
 
 
 def expect(config: object, name: str, valid: bool, expected: str) -> None:
@@ -66,8 +54,8 @@ def load_config(schema: type[T], file: Path | str | None = None, overrides: Sequ
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a key is unknown (naming the nearest known one), or a value has the wrong type or is out
-            of range.
+        ValueError: If a key is unknown (the nearest one is named), or a value of the wrong type or out of
+            range.
 
     Example:
         >>> from priordiff.training import TrainingConfig
@@ -91,7 +79,7 @@ def load_config(schema: type[T], file: Path | str | None = None, overrides: Sequ
             typed = OmegaConf.to_container(OmegaConf.from_dotlist([override]), resolve=False)
             _apply(config, schema, typed, _nested(key, yaml.load(text, yaml.BaseLoader)), source=override)
         except (OmegaConfBaseException, yaml.YAMLError) as error:
-            raise ValueError(f"{override}: {_first_line(error)}") from error
+            raise ValueError(f"{override!r} is no override: {' '.join(str(error).split())}") from error
     try:
         return typing.cast(T, OmegaConf.to_object(config))
     except OmegaConfBaseException as error:
@@ -155,7 +143,7 @@ def _apply(
     for name, value in typed.items():
         key = f"{prefix}{name}"
         if name not in names:
-            raise ValueError(f"{source}: unknown key {key!r}{_suggestion(key, root)}")
+            raise ValueError(f"{source}: unknown key {key!r}; did you mean {_nearest(key, root)!r}?")
         options = [o for o in _options(hints[name]) if o is not type(None)]
         section = next((o for o in options if dataclasses.is_dataclass(o)), None)
         if section is not None and value is not None:
@@ -175,12 +163,9 @@ def _apply(
             raise ValueError(f"{source}: {key} is {value!r}: expected {expected}") from error
 
 
-def _suggestion(key: str, root: type) -> str:
-    known = list(_keys(root))
+def _nearest(key: str, root: type) -> str:
     # A key is as near as its name is, whether or not its section was given.
-    nearness = {k: max(_ratio(key, k), _ratio(key.split(".")[-1], k.split(".")[-1])) for k in known}
-    nearest = max(known, key=nearness.__getitem__)
-    return f"; did you mean {nearest!r}?" if nearness[nearest] > 0.5 else f"; known keys: {', '.join(known)}"
+    return max(_keys(root), key=lambda k: max(_ratio(key, k), _ratio(key.split(".")[-1], k.split(".")[-1])))
 
 
 def _ratio(left: str, right: str) -> float:

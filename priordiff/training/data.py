@@ -75,8 +75,8 @@ class TrainingDataset(Protocol):
 class BatchOrder:
     r"""The draws of each micro-batch.
 
-    The draws $d = 0, 1, 2, \dots$ of a run walk through a new permutation of the dataset in each epoch. Step $s$
-    of $A$ micro-batches on $P$ processes with $b$ samples each takes the draws from $s A P b$ on; in
+    The draws $d = 0, 1, 2, \dots$ of a run walk through a new permutation of the dataset in each epoch.
+    Step $s$ of $A$ micro-batches on $P$ processes with $b$ samples each takes the draws from $s A P b$ on; in
     micro-batch $a$, process $p$ takes the $b$ draws from $s A P b + a P b + p b$ on. So a step sees the same
     samples however its batch is split.
 
@@ -180,7 +180,7 @@ def make_loader(
     """
     return DataLoader(
         dataset,  # type: ignore[arg-type]
-        batch_sampler=_MicroBatches(order, start, stop),  # type: ignore[arg-type]
+        batch_sampler=_MicroBatches(order, start, stop),
         collate_fn=collate,
         num_workers=num_workers,
         pin_memory=pin_memory,

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.state import AcceleratorState
 from accelerate.utils import ProjectConfiguration, set_seed
 from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
@@ -36,16 +37,16 @@ __all__ = ["Trainer"]
 class Trainer:
     """Trains a task on whatever devices and processes there are.
 
-    The folder of a run holds ``config.yaml``, ``metrics.jsonl``, ``checkpoints/``, the trackers' ``logs/`` and,
-    in the end, what the task exports in ``model/``.
+    The folder of a run holds ``config.yaml``, ``metrics.jsonl``, ``checkpoints/``, the trackers' ``logs/``
+    and, in the end, what the task exports in ``model/``.
 
     Args:
         task: What is trained.
         config: Options of the loop.
         run_dir: Folder of the run; made where it is missing.
-        run_config: Configuration that is stored with the run and must not change when it is resumed (save for
-            fields made with [`adjustable`][priordiff.training.adjustable]): an instance of a dataclass, usually
-            one that ``config`` is a part of; by default ``config`` itself.
+        run_config: Configuration that is stored with the run and must not change when it is resumed, save for
+            fields with the metadata `ADJUSTABLE`: an instance of a dataclass, usually one that ``config`` is
+            a part of; by default ``config`` itself.
 
     Raises:
         ValueError: If a tracker is unknown, or the device can't do ``mixed_precision``.
@@ -60,9 +61,11 @@ class Trainer:
         self.folder = RunFolder(
             Path(run_dir), config if run_config is None else run_config, config.keep_checkpoints
         )
+        # An earlier run in this process may have had another precision.
+        AcceleratorState._reset_state()
         self.accelerator = Accelerator(
             mixed_precision=config.mixed_precision,
-            log_with=list(config.trackers),
+            log_with=list(config.trackers) or None,
             project_config=ProjectConfiguration(str(run_dir), logging_dir=str(Path(run_dir, "logs"))),
             # The others wait while the main process evaluates.
             kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=2))],

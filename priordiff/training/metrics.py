@@ -20,8 +20,8 @@ def read_metrics(run_dir: Path | str, kind: str | None = None) -> list[dict[str,
         kind: ``"train"`` or ``"evaluation"``; None for both.
 
     Returns:
-        Rows in order, each with ``kind``, ``step``, ``seconds`` of training (without evaluations and saving) and
-        values by name: ``loss``, ``gradient_norm`` and ``learning_rate``, or the task's metrics.
+        Rows in order, each with ``kind``, ``step``, ``seconds`` of training (without evaluations and saving)
+        and values by name: ``loss``, ``gradient_norm`` and ``learning_rate``, or the task's metrics.
 
     Raises:
         FileNotFoundError: If the folder holds no run.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from diffusers.optimization import SchedulerType
 
-from priordiff.training.config import adjustable, expect
+from priordiff.training.config import ADJUSTABLE, expect
 
 __all__ = ["TrainingConfig"]
 
-_TENSORBOARD = ["tensorboard"]
 _SCHEDULES = sorted(s.value for s in SchedulerType if s is not SchedulerType.PIECEWISE_CONSTANT)
 
 
@@ -54,9 +53,9 @@ class TrainingConfig:
     """
 
     seed: int = 0
-    num_steps: int = adjustable(1000)
-    batch_size: int = adjustable(16)
-    gradient_accumulation_steps: int = adjustable(1)
+    num_steps: int = field(default=1000, metadata=ADJUSTABLE)
+    batch_size: int = field(default=16, metadata=ADJUSTABLE)
+    gradient_accumulation_steps: int = field(default=1, metadata=ADJUSTABLE)
     learning_rate: float = 2e-4
     lr_scheduler: str = "constant"
     lr_warmup_steps: int = 0
@@ -67,12 +66,12 @@ class TrainingConfig:
     max_grad_norm: float | None = 1.0
     mixed_precision: str = "no"
     ema_decay: float | None = 0.999
-    num_workers: int = adjustable(0)
-    log_every: int = adjustable(50)
-    evaluate_every: int | None = adjustable(1000)
-    checkpoint_every: int | None = adjustable(1000)
-    keep_checkpoints: int = adjustable(2)
-    trackers: list[str] = adjustable(_TENSORBOARD.copy)
+    num_workers: int = field(default=0, metadata=ADJUSTABLE)
+    log_every: int = field(default=50, metadata=ADJUSTABLE)
+    evaluate_every: int | None = field(default=1000, metadata=ADJUSTABLE)
+    checkpoint_every: int | None = field(default=1000, metadata=ADJUSTABLE)
+    keep_checkpoints: int = field(default=2, metadata=ADJUSTABLE)
+    trackers: list[str] = field(default_factory=lambda: ["tensorboard"], metadata=ADJUSTABLE)
 
     def __post_init__(self) -> None:
         for name in (
@@ -86,7 +85,8 @@ class TrainingConfig:
         for name in ("seed", "lr_warmup_steps", "num_workers"):
             expect(self, name, getattr(self, name) >= 0, "an integer of at least 0")
         for name in ("evaluate_every", "checkpoint_every"):
-            expect(self, name, (getattr(self, name) or 1) >= 1, "an integer of at least 1, or null")
+            every = getattr(self, name)
+            expect(self, name, every is None or every >= 1, "an integer of at least 1, or null")
         for name in ("learning_rate", "adam_epsilon"):
             expect(self, name, _is_positive(getattr(self, name)), "a positive number")
         for name in ("adam_beta1", "adam_beta2"):

@@ -62,7 +62,9 @@ class RunFolder:
             if before != after:
                 raise self._mismatch(name, before, after)
         if num_steps < state.progress.step:
-            raise self._mismatch("num_steps", f"taken {state.progress.step}", num_steps)
+            raise ValueError(
+                f"num_steps is {num_steps}, but the run in {self.path} is at {state.progress.step} already"
+            )
         return True
 
     def open(self, step: int) -> None:

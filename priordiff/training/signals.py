@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["StopRequest", "ignore_interrupts"]
 
-# torchrun passes a terminal's Ctrl-C on to processes that have had it already: so soon after, it is the same one.
+# torchrun passes a terminal's Ctrl-C on to processes that have had it already: then it comes twice at once.
 _SAME_SIGNAL_SECONDS = 1.0
 
 

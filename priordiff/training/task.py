@@ -40,8 +40,8 @@ class TrainingTask(Protocol):
 
     $$\sum_k \frac{\sum_{\text{samples}} S_k}{\sum_{\text{samples}} N_k}$$
 
-    with the sums $S_k$ of `loss_sums` and the counts $N_k$ of `loss_counts` taken over the whole batch of a step,
-    so that a mean over unmasked elements is exact however the batch is split into processes and micro-batches.
+    with the sums $S_k$ of `loss_sums` and the counts $N_k$ of `loss_counts` taken over the whole batch of a
+    step: a mean over unmasked elements is exact however the batch is split into processes and micro-batches.
 
     Attributes:
         model: Everything trainable, in one module.
