@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from markupsafe import Markup
 from priordiff.report.chart import Run, draw, merge_runs
 from priordiff.report.media import data_uri
 from priordiff.report.table import Cell, Column, lay_out
+from priordiff.training.atomic import write_text
 
 __all__ = ["Figure", "Report"]
 
@@ -187,16 +187,7 @@ class Report:
         Raises:
             OSError: the folder cannot be written, or the disk is full.
         """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        try:
-            part.write_text(self.html(), encoding="utf-8")
-            part.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
+        write_text(Path(path), self.html())
 
     def _add(self, template: str, **values: object) -> None:
         rendered = self._templates.get_template(f"{template}.html").render(styles=self._styles, **values)
