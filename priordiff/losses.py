@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -12,7 +13,7 @@ from priordiff.priors import GaussianPrior
 
 __all__ = ["prior_loss"]
 
-_ELEMENTWISE = {"l2": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
+_ELEMENTWISE: dict[str, Callable[..., Tensor]] = {"l2": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
 
 
 def prior_loss(
@@ -32,12 +33,13 @@ def prior_loss(
     prediction and target are white already: give no prior.
 
     Args:
-        prediction: the network's output (batch, …). target: what it should be, of the same shape; see the
-        schedulers' `training_target`. prior: N(μ, Σ); None is the plain loss. mask: True (or non-zero) where
-        an element counts, broadcastable to the prediction. Errors elsewhere are dropped
-            before they are whitened, so that padding does not reach its neighbours through a covariance.
+        prediction: the network's output (batch, …).
+        target: what it should be, of the same shape; see the schedulers' `training_target`.
+        prior: N(μ, Σ); None is the plain loss.
+        mask: True (or non-zero) where an element counts, broadcastable to the prediction. Errors elsewhere
+            are dropped before they are whitened, so that padding does not reach its neighbours through Σ.
         weight: factor of each item (batch,), e.g. by signal-to-noise ratio.
-        norm: "l2" squared, "l1" absolute, or "huber" (squared up to 1) whitened error.
+        norm: "l2" squared, "l1" absolute, or "huber" (half squared up to 1, then linear) whitened error.
         reduction: "mean" over the elements that count (0 if there are none), "sum", or "none".
 
     Returns:

@@ -132,8 +132,7 @@ class PriorSchedulerMixin:
         prior = self._fitting_prior(sample)
         if self.model_space == "white":
             return plain(to_white(prior, sample), *args, **kwargs)
-        # The plain scaling multiplies by a number, which L passes through: no need to whiten and colour
-        # again.
+        # The plain scaling multiplies by a number, which L lets through: no need to whiten and colour.
         centered = plain(sample - prior.mean, *args, **kwargs)
         return prior.mean + centered if self.model_space == "data" else centered
 

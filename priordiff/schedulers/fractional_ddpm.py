@@ -144,6 +144,9 @@ class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
             original_samples: $x_0$ (batch, …).
             noise: $n$, of the same shape.
             timesteps: training steps (batch,), from 0; whole or fractional.
+
+        Raises:
+            ValueError: if a timestep is outside the training schedule.
         """
         signal_scale, noise_scale = self._scales(timesteps, original_samples)
         return signal_scale * original_samples + noise_scale * noise
@@ -234,10 +237,12 @@ class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
         signal, drop, variance = (
             table.to(dtype=dtype).to(like.device) for table in (signal, drop, 1 - self.alphas_cumprod)
         )
+        # Only where looking at the values does not make an accelerator wait.
+        if timesteps.device.type == "cpu" and not ((timesteps >= 0) & (timesteps <= len(self) - 1)).all():
+            raise ValueError(f"timesteps {timesteps.tolist()} are not all from 0 to {len(self) - 1}")
         timesteps = timesteps.to(like.device).reshape(-1, *[1] * (like.dim() - 1))
         whole = timesteps.floor().long() if timesteps.is_floating_point() else timesteps
         below = (timesteps - whole).to(dtype) * drop[whole]
-        # 1 − (√ᾱ_t − below)² without the cancellation that squaring and subtracting from 1 would bring near t
-        # = 0.
+        # 1 − (√ᾱ_t − below)², without the cancellation that computing it so would bring near t = 0.
         noise_scale = (variance[whole] + below * (2 * signal[whole] - below)).sqrt()
         return (signal[whole] - below).to(like.dtype), noise_scale.to(like.dtype)

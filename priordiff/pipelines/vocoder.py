@@ -1,0 +1,227 @@
+"""Log-mel spectrogram to waveform."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from diffusers import AudioPipelineOutput, DiffusionPipeline, SchedulerMixin
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from priordiff.audio.mel import LogMelSpectrogram
+from priordiff.estimators import PriorEstimator
+from priordiff.models import DiffWave
+from priordiff.pipelines.registration import loadable_by_diffusers
+
+__all__ = ["VocoderPipeline"]
+
+Batch: TypeAlias = Tensor | np.ndarray | Sequence[Tensor | np.ndarray]
+
+
+@loadable_by_diffusers
+class VocoderPipeline(DiffusionPipeline):
+    r"""Waveforms from log-mel frames, starting from the prior that the frames imply.
+
+    The vocoder of PriorGrad (Lee et al., ICLR 2022, section 4).
+
+    Args:
+        model: the denoiser.
+        scheduler: a `PriorGradScheduler`, or any other scheduler that takes a prior.
+        estimator: log-mel frames to prior; None samples from N(0, I).
+        mel: parameters of `LogMelSpectrogram` for waveforms that are given instead of log-mel frames, saved
+            with the pipeline; what is missing is taken from the model's configuration or the defaults.
+
+    Raises:
+        ValueError: if the parts do not fit each other.
+
+    Example:
+        >>> import priordiff
+        >>> model = priordiff.models.DiffWave(residual_channels=8, residual_layers=2, n_mels=8, hop_length=16)
+        >>> vocoder = VocoderPipeline(model, priordiff.PriorGradScheduler())
+        >>> vocoder.set_progress_bar_config(disable=True)
+        >>> vocoder(torch.zeros(2, 8, 5)).audios.shape
+        torch.Size([2, 80])
+    """
+
+    _optional_components = ["estimator"]  # noqa: RUF012 (declared so by diffusers)
+
+    def __init__(
+        self,
+        model: DiffWave,
+        scheduler: SchedulerMixin,
+        estimator: PriorEstimator | None = None,
+        mel: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(LogMelSpectrogram).parameters.items()
+        }
+        from_model = {"n_mels": model.config.n_mels, "hop_length": model.config.hop_length}
+        mel = {**defaults, **from_model, **(mel or {})}
+        if unknown := set(mel) - set(defaults):
+            raise ValueError(f"mel has {', '.join(sorted(unknown))}, expected only {', '.join(defaults)}")
+        for name, value in from_model.items():
+            if mel[name] != value:
+                raise ValueError(
+                    f"mel has {name}={mel[name]}, but the model {name}={value}: they must be equal"
+                )
+        if model.config.prior_condition != "none" and not hasattr(estimator, "frame_std"):
+            raise ValueError(
+                f"the model has prior_condition={model.config.prior_condition!r}, which needs an estimator "
+                f"with frame_std(log_mel), such as MelEnergyEstimator, not {type(estimator).__name__}"
+            )
+        self.register_modules(model=model, scheduler=scheduler, estimator=estimator)
+        self.register_to_config(mel=mel)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of the waveforms."""
+        return self.config.mel["sample_rate"]
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        mel: Batch | None = None,
+        waveform: Batch | None = None,
+        sample_rate: int | None = None,
+        num_inference_steps: int = 6,
+        betas: Sequence[float] | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        output_type: str = "pt",
+        return_dict: bool = True,
+    ) -> AudioPipelineOutput | tuple[Any, ...]:
+        """Synthesises one waveform for each item.
+
+        Items of equal length are synthesised together and no item is ever padded, so that each becomes the
+        same audio in any batch, up to rounding, if it has the same generator of its own.
+
+        Args:
+            mel: log-mel frames (batch, n_mels, frames) or (n_mels, frames), or a list of (n_mels, frames) of
+                any lengths.
+            waveform: instead of `mel`, waveforms in [−1, 1] to analyse and synthesise again: (batch, samples)
+                or (samples,), or a list of (samples,) of any lengths. What exceeds a multiple of the hop is
+                dropped.
+            sample_rate: of `waveform`, to be checked against the model's.
+            num_inference_steps: sampling steps; see the scheduler's `set_timesteps`.
+            betas: instead of the number, the betas of sampling.
+            generator: source of noise; a list has one for each item.
+            output_type: "pt" for tensors, "np" for NumPy arrays.
+            return_dict: False for a plain tuple.
+
+        Returns:
+            An output whose `audios` are (batch, samples), or for a list of items a list of (samples,).
+
+        Raises:
+            ValueError: if an argument does not fit the pipeline; the message names it.
+        """
+        if output_type not in ("pt", "np"):
+            raise ValueError(f"output_type={output_type!r}, expected 'pt' or 'np'")
+        if mel is not None and waveform is None:
+            log_mels = self._items("mel", mel, item_dim=2)
+        elif waveform is not None and mel is None:
+            log_mels = self._analyse(self._items("waveform", waveform, item_dim=1), sample_rate)
+        else:
+            raise ValueError("give exactly one of mel and waveform")
+        self._check_log_mels(log_mels)
+        if isinstance(generator, Sequence) and len(generator) != len(log_mels):
+            raise ValueError(
+                f"generator is a list of {len(generator)} for {len(log_mels)} items, expected as many"
+            )
+
+        by_length: dict[int, list[int]] = {}
+        for index, log_mel in enumerate(log_mels):
+            by_length.setdefault(log_mel.shape[-1], []).append(index)
+        steps: dict[str, Any] = {"num_inference_steps": num_inference_steps}
+        if betas is not None:
+            steps = {"betas": betas}
+        self.scheduler.set_timesteps(**steps, device=self.device)
+        audios: list[Any] = [None] * len(log_mels)
+        with self.progress_bar(total=len(by_length) * len(self.scheduler.timesteps)) as progress_bar:
+            for indices in by_length.values():
+                # Schedulers with a memory of past steps forget it here.
+                self.scheduler.set_timesteps(**steps, device=self.device)
+                batch = torch.stack([log_mels[index] for index in indices])
+                own = (
+                    [generator[index] for index in indices] if isinstance(generator, Sequence) else generator
+                )
+                waveforms = self._synthesise(batch, own, progress_bar.update)
+                for index, audio in zip(indices, waveforms, strict=True):
+                    audios[index] = audio if output_type == "pt" else audio.numpy(force=True)
+        is_list = isinstance(mel if mel is not None else waveform, (list, tuple))
+        stack = torch.stack if output_type == "pt" else np.stack
+        output = AudioPipelineOutput(audios=audios if is_list else stack(audios))
+        return output if return_dict else output.to_tuple()
+
+    def _synthesise(
+        self,
+        log_mel: Tensor,
+        generator: torch.Generator | list[torch.Generator] | None,
+        update: Callable[[], Any],
+    ) -> Tensor:
+        """Log-mel frames of one length (batch, n_mels, frames) to waveforms (batch, samples)."""
+        model, scheduler, estimator = self.model, self.scheduler, self.estimator
+        estimator_dtype = getattr(estimator, "dtype", None) or log_mel.dtype
+        condition: dict[str, Tensor] = {"log_mel": log_mel.to(model.dtype)}
+        if model.config.prior_condition != "none":
+            condition["prior_std"] = estimator.frame_std(log_mel.to(estimator_dtype)).to(model.dtype)
+        accepts_generator = "generator" in inspect.signature(scheduler.step).parameters
+        options = {"generator": generator} if accepts_generator else {}
+        shape = (len(log_mel), 1, log_mel.shape[-1] * model.config.hop_length)
+        if estimator is not None:
+            scheduler.set_prior(estimator(log_mel.to(estimator_dtype)).to(log_mel.dtype))
+        try:
+            noise = randn_tensor(shape, generator=generator, device=log_mel.device, dtype=log_mel.dtype)
+            x = noise * scheduler.init_noise_sigma
+            for t in scheduler.timesteps:
+                model_input = scheduler.scale_model_input(x, t).to(model.dtype)
+                model_output = model(model_input, t, **condition).to(x.dtype)
+                x = scheduler.step(model_output, t, x, **options).prev_sample
+                update()
+        finally:
+            scheduler.set_prior(None)
+        return x.squeeze(1)
+
+    def _items(self, name: str, batch: Batch, item_dim: int) -> list[Tensor]:
+        """The items of a batch, on the pipeline's device, in the precision of the sampler."""
+        items: list[Any] = (
+            list(batch) if isinstance(batch, (list, tuple)) or np.ndim(batch) > item_dim else [batch]
+        )
+        if not items:
+            raise ValueError(f"{name} has no items, expected at least one")
+        tensors = [torch.as_tensor(item) for item in items]
+        for index, tensor in enumerate(tensors):
+            if not tensor.is_floating_point():
+                raise ValueError(f"{name}[{index}] has dtype {tensor.dtype}, expected floating-point numbers")
+            if tensor.dim() != item_dim:
+                raise ValueError(
+                    f"{name}[{index}] has shape {tuple(tensor.shape)}, expected "
+                    + ("(n_mels, frames)" if item_dim == 2 else "(samples,)")
+                )
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"{name}[{index}] holds NaN or infinity")
+        # Half precision is enough for networks, not for the sum of many small steps.
+        dtype = torch.promote_types(self.model.dtype, torch.float32)
+        return [tensor.to(self.device, dtype) for tensor in tensors]
+
+    def _analyse(self, waveforms: list[Tensor], sample_rate: int | None) -> list[Tensor]:
+        if sample_rate is not None and sample_rate != self.sample_rate:
+            raise ValueError(
+                f"sample_rate={sample_rate}, but the model works at {self.sample_rate}: resample first, e.g. "
+                f"torchaudio.functional.resample(waveform, {sample_rate}, {self.sample_rate})"
+            )
+        spectrogram = LogMelSpectrogram(**self.config.mel).to(self.device, waveforms[0].dtype)
+        return [spectrogram(waveform[None])[0] for waveform in waveforms]
+
+    def _check_log_mels(self, log_mels: list[Tensor]) -> None:
+        for index, log_mel in enumerate(log_mels):
+            bands, frames = log_mel.shape
+            if bands != self.model.config.n_mels or not frames:
+                raise ValueError(
+                    f"mel[{index}] has {bands} bands and {frames} frames, expected "
+                    f"{self.model.config.n_mels} bands and at least one frame"
+                )
