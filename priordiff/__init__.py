@@ -1,6 +1,31 @@
-"""Data-dependent Gaussian priors for any diffusion model."""
+"""Data-dependent Gaussian priors for any diffusion model: start from N(μ(c), Σ(c)) instead of N(0, I)."""
 
+# DiffusionPipeline.from_pretrained finds out how to load our components by looking these three up here.
+from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
+
+from priordiff import models, pipelines
+from priordiff.estimators import MelEnergyEstimator, MelSpectrumEstimator, PriorEstimator
+from priordiff.losses import prior_loss
+from priordiff.models import DiffWave
+from priordiff.pipelines import VocoderPipeline
 from priordiff.priors import DiagonalPrior, GaussianPrior, LappedPrior
+from priordiff.schedulers import PriorGradScheduler
 
-__all__ = ["DiagonalPrior", "GaussianPrior", "LappedPrior"]
+__all__ = [
+    "DiagonalPrior",
+    "DiffWave",
+    "DiffusionPipeline",
+    "GaussianPrior",
+    "LappedPrior",
+    "MelEnergyEstimator",
+    "MelSpectrumEstimator",
+    "ModelMixin",
+    "PriorEstimator",
+    "PriorGradScheduler",
+    "SchedulerMixin",
+    "VocoderPipeline",
+    "models",
+    "pipelines",
+    "prior_loss",
+]
 __version__ = "0.1.0"

@@ -1,0 +1,79 @@
+"""Command line of the vocoder example: `accelerate launch examples/vocoder --help`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# `accelerate launch examples/vocoder` runs this file alone: its neighbours are the package `vocoder` of this folder.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from vocoder.commands import run_synthesize, run_train
+
+_EPILOG = """\
+Any value of the configuration can be overridden: training.num_steps=500 model.block_size=32 ...
+
+  accelerate launch examples/vocoder                                        the demo: three twins and a report
+  accelerate launch examples/vocoder --config paper --data LJSpeech-1.1     the published configuration
+  accelerate launch examples/vocoder --seeds 0 1 2                          means and spread over three seeds
+  python examples/vocoder synthesize --model RUN --input FILES --output DIR copy-synthesis of your own recordings
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit status: 2 after bad input, which is named in one line."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.captureWarnings(True)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if arguments[:1] == ["synthesize"]:
+            return run_synthesize(_synthesize_parser().parse_args(arguments[1:]))
+        return run_train(_train_parser().parse_args(arguments))
+    except (ValueError, OSError, ImportError, ArithmeticError) as error:
+        if os.environ.get("PRIORDIFF_TRACEBACK"):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+def _train_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="examples/vocoder",
+        description="Train a prior-conditioned vocoder, compare it with its twins, and write a report.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", default="demo", help="demo, paper, paper-small or a YAML file (default: demo)")
+    parser.add_argument("--data", help="LJSpeech's layout or any folder of audio files (default: made by espeak-ng)")
+    parser.add_argument("--output", default="runs/vocoder", type=Path, help="folder of the runs (default: runs/vocoder)")
+    parser.add_argument("--prior", help="isotropic, energy or spectral (default: the configuration's)")
+    parser.add_argument(
+        "--compare",
+        action=argparse.BooleanOptionalAction,
+        help="train the twins under the other priors too (default: the configuration's choice)",
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, help="train every model once for each seed")
+    parser.add_argument("--resume", action="store_true", help="continue what an earlier call has begun")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values of the configuration")
+    return parser
+
+
+def _synthesize_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="examples/vocoder synthesize",
+        description="Copy-synthesis: recordings to log-mel frames and back to waveforms with a trained vocoder.",
+    )
+    parser.add_argument("--model", required=True, type=Path, help="folder of a run, or of a saved pipeline")
+    parser.add_argument("--input", required=True, nargs="+", type=Path, help="audio files, or folders of them")
+    parser.add_argument("--output", required=True, type=Path, help="folder for the wav files")
+    parser.add_argument("--steps", type=int, default=6, help="sampling steps (default: 6)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The commands of the example, from parsed arguments to files."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from accelerate import PartialState
+from priordiff.training import load_config
+
+from vocoder.configuration import CONFIGS, VocoderConfig
+from vocoder.data import prepare_corpus
+from vocoder.experiment import evaluate_run, runs_of, train_run
+from vocoder.priors import PRIORS
+from vocoder.results import write_report
+from vocoder.synthesis import synthesize_files
+
+__all__ = ["configuration_from", "run_synthesize", "run_train"]
+
+_logger = logging.getLogger(__name__)
+
+
+def configuration_from(arguments: argparse.Namespace) -> VocoderConfig:
+    """The configuration file with the command line's values laid over it."""
+    file = Path(arguments.config)
+    if not file.suffix:
+        file = CONFIGS / f"{arguments.config}.yaml"
+        if not file.is_file():
+            known = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+            raise ValueError(f"--config {arguments.config}: expected one of {known}, or the path of a YAML file")
+    overrides = list(arguments.overrides)
+    if arguments.data is not None:
+        overrides.append(f"corpus.directory={arguments.data}")
+    if arguments.prior is not None:
+        overrides.append(f"prior={arguments.prior}")
+    config = load_config(VocoderConfig, file, overrides)
+    if arguments.compare is not None:
+        config.compare = list(PRIORS) if arguments.compare else []
+    return config
+
+
+def run_train(arguments: argparse.Namespace) -> int:
+    """Trains every run of the experiment, judges it, and writes the report."""
+    config = configuration_from(arguments)
+    runs = runs_of(config, arguments.seeds or [config.training.seed], arguments.output)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    corpora = prepare_corpus(config)
+    is_main_process = PartialState().is_main_process
+    for run in runs:
+        if not train_run(run, config, corpora, arguments.resume):
+            if is_main_process:
+                _logger.info("stopped and saved; the same command with --resume goes on from here")
+            return 0
+        if is_main_process:
+            scores = evaluate_run(run, config, corpora[1])
+            _logger.info("%s: log-mel MAE %.3f, MR-STFT %.3f", run.directory, scores["log_mel_mae"], scores["mr_stft"])
+        PartialState().wait_for_everyone()
+    if is_main_process:
+        report = arguments.output / "report.html"
+        write_report(report, config, runs, corpora)
+        _logger.info("report: %s", report)
+    return 0
+
+
+def run_synthesize(arguments: argparse.Namespace) -> int:
+    """Copy-synthesis of a user's own recordings."""
+    synthesize_files(arguments.model, arguments.input, arguments.output, arguments.steps, arguments.seed)
+    return 0

@@ -1,0 +1,125 @@
+"""What a run of the vocoder example is made of; `configs/` holds the settings that ship with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from priordiff.training import ADJUSTABLE, TrainingConfig, expect
+
+from vocoder.priors import PRIORS
+
+__all__ = ["CONFIGS", "VocoderConfig"]
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass
+class CorpusConfig:
+    """Where the recordings come from.
+
+    Args:
+        directory: LJSpeech's layout or any folder of audio files; null makes a corpus with espeak-ng.
+        cache_directory: where the made corpus and the decoded samples are kept.
+        validation_fraction: share of the recordings that is held out.
+        min_seconds: shorter recordings are skipped.
+        crop_frames: mel frames of a training sample.
+    """
+
+    directory: str | None = None
+    cache_directory: str = field(default="data", metadata=ADJUSTABLE)
+    validation_fraction: float = 0.05
+    min_seconds: float = 1.0
+    crop_frames: int = 62
+
+    def __post_init__(self) -> None:
+        expect(self, "validation_fraction", 0 < self.validation_fraction < 1, "a number between 0 and 1")
+        expect(self, "min_seconds", self.min_seconds > 0, "a positive number of seconds")
+        expect(self, "crop_frames", self.crop_frames >= 4, "an integer of at least 4")
+
+
+@dataclass
+class MelConfig:
+    """Arguments of `priordiff.audio.LogMelSpectrogram`."""
+
+    sample_rate: int = 22050
+    n_fft: int = 1024
+    hop_length: int = 256
+    win_length: int = 1024
+    n_mels: int = 80
+    f_min: float = 0.0
+    f_max: float = 8000.0
+
+
+@dataclass
+class ModelConfig:
+    """Arguments of `priordiff.models.DiffWave`, beside those that the mel fixes."""
+
+    residual_channels: int = 64
+    residual_layers: int = 30
+    dilation_cycle_length: int = 10
+    block_size: int = 1
+    prior_condition: str = "none"
+
+
+@dataclass
+class SchedulerConfig:
+    """Arguments of `priordiff.PriorGradScheduler`, beside the model space, which follows from the prior."""
+
+    num_train_timesteps: int = 50
+    beta_start: float = 1e-4
+    beta_end: float = 0.05
+    prediction_type: str = "epsilon"
+    clip_prev_sample: float | None = 1.0
+
+
+@dataclass
+class EvaluationConfig:
+    """How the models are judged on held-out recordings.
+
+    Args:
+        num_inference_steps: of the sampler.
+        curve_utterances: recordings of the evaluations during training.
+        final_utterances: recordings of the evaluation at the end.
+        max_seconds: recordings are cut to this length.
+        report_utterances: recordings that the report shows and plays.
+    """
+
+    num_inference_steps: int = field(default=6, metadata=ADJUSTABLE)
+    curve_utterances: int = field(default=8, metadata=ADJUSTABLE)
+    final_utterances: int = field(default=16, metadata=ADJUSTABLE)
+    max_seconds: float = field(default=3.0, metadata=ADJUSTABLE)
+    report_utterances: int = field(default=3, metadata=ADJUSTABLE)
+
+    def __post_init__(self) -> None:
+        for name in ("num_inference_steps", "curve_utterances", "final_utterances"):
+            expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
+        expect(self, "max_seconds", self.max_seconds >= 0.5, "at least 0.5 seconds")
+        expect(self, "report_utterances", self.report_utterances >= 0, "an integer of at least 0")
+
+
+@dataclass
+class VocoderConfig:
+    """The configuration of one run.
+
+    Args:
+        prior: `isotropic`, `energy` or `spectral`.
+        compare: the twins to train beside it: the same network, seeds, batches and steps under other priors.
+        loss: norm of the loss, `l2`, `l1` or `huber`.
+    """
+
+    prior: str = "energy"
+    compare: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
+    loss: str = "l2"
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    mel: MelConfig = field(default_factory=MelConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        names = ", ".join(PRIORS)
+        expect(self, "prior", self.prior in PRIORS, f"one of {names}")
+        expect(self, "compare", set(self.compare) <= set(PRIORS), f"a list of {names}")
+        expect(self, "loss", self.loss in ("l2", "l1", "huber"), "l2, l1 or huber")

@@ -1,0 +1,72 @@
+"""Trains the models of an experiment, and judges each on the held-out recordings."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from accelerate import PartialState
+from priordiff import VocoderPipeline
+from priordiff.audio import AudioCorpus, LogMelSpectrogram, write_audio
+from priordiff.audio.metrics import average_scores, evaluate_speech
+from priordiff.training import Trainer
+from priordiff.training.atomic import write_text
+
+from vocoder.configuration import VocoderConfig
+from vocoder.task import VocoderTask, evaluation_targets, synthesize
+
+__all__ = ["Run", "evaluate_run", "runs_of", "train_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model of an experiment: a prior, a seed, and the folder where its training is kept."""
+
+    prior: str
+    seed: int
+    directory: Path
+
+
+def runs_of(config: VocoderConfig, seeds: Sequence[int], output: Path) -> list[Run]:
+    """The runs of an experiment: for each seed the main prior, then its twins."""
+    priors = dict.fromkeys([config.prior, *config.compare])
+    return [Run(prior, seed, output / f"{prior}-seed{seed}") for seed in seeds for prior in priors]
+
+
+def train_run(
+    run: Run, config: VocoderConfig, corpora: tuple[AudioCorpus, AudioCorpus], resume: bool
+) -> bool:
+    """Trains a run up to its last step; False if a signal stopped it before."""
+    config = replace(config, prior=run.prior, training=replace(config.training, seed=run.seed))
+    trainer = Trainer(VocoderTask(config, *corpora), config.training, run.directory, run_config=config)
+    return trainer.fit(resume=resume)
+
+
+def evaluate_run(run: Run, config: VocoderConfig, validation: AudioCorpus) -> dict[str, float]:
+    """Scores of the exported model on the held-out recordings, stored in `evaluation/` with the audio.
+
+    Beside the keys of `priordiff.audio.metrics.evaluate_speech`: `real_time_factor`, seconds of computing per second
+    of audio, and `parameters`.
+    """
+    pipeline = VocoderPipeline.from_pretrained(run.directory / "model").to(PartialState().device)
+    pipeline.set_progress_bar_config(disable=True)
+    log_mel = LogMelSpectrogram(**pipeline.config.mel)
+    sample_rate = pipeline.sample_rate
+    folder = run.directory / "evaluation"
+    scores, computing, duration = [], 0.0, 0.0
+    for index, target in enumerate(evaluation_targets(config, validation)):
+        started = time.perf_counter()
+        prediction = synthesize(pipeline, target, config.evaluation.num_inference_steps, seed=index)
+        computing += time.perf_counter() - started
+        duration += len(target) / sample_rate
+        scores.append(evaluate_speech(prediction, target, sample_rate, log_mel))
+        if index < config.evaluation.report_utterances:
+            write_audio(folder / f"{validation.recordings[index].name}.wav", prediction, sample_rate)
+    result = average_scores(scores)
+    result["real_time_factor"] = computing / duration
+    result["parameters"] = sum(parameter.numel() for parameter in pipeline.model.parameters())
+    write_text(folder / "scores.json", json.dumps(result, indent=2) + "\n")
+    return result

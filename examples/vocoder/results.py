@@ -1,0 +1,195 @@
+"""The report of an experiment: all its models in one table, one chart and one gallery."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from omegaconf import OmegaConf
+from priordiff import VocoderPipeline
+from priordiff.audio import AudioCorpus, LogMelSpectrogram, read_audio
+from priordiff.audio.metrics import SPEECH_METRICS
+from priordiff.report import Column, Figure, Report, spectrogram_png, wav_bytes
+from priordiff.training import read_metrics
+from torch import Tensor
+
+from vocoder.configuration import VocoderConfig
+from vocoder.experiment import Run
+from vocoder.priors import PRIORS
+from vocoder.task import evaluation_targets
+
+__all__ = ["baseline_steps", "write_report"]
+
+Curve = list[tuple[float, float]]
+
+_BASELINE = "isotropic"
+
+
+def write_report(
+    path: Path,
+    config: VocoderConfig,
+    runs: Sequence[Run],
+    corpora: tuple[AudioCorpus, AudioCorpus],
+) -> None:
+    """Writes the page about the finished runs of an experiment.
+
+    Args:
+        path: of the HTML file.
+        config: of the experiment.
+        runs: that have been trained and evaluated.
+        corpora: training and validation recordings.
+    """
+    training, validation = corpora
+    by_prior: dict[str, list[Run]] = {}
+    for run in runs:
+        by_prior.setdefault(run.prior, []).append(run)
+    report = Report(
+        "A vocoder under data-dependent priors",
+        f"{len(by_prior)} twins: the same network, batches and {config.training.num_steps:,} steps",
+        models=list(by_prior),
+    )
+    scores = {run: json.loads((run.directory / "evaluation" / "scores.json").read_text()) for run in runs}
+    report.facts(_facts(config, training, validation, scores[runs[0]]))
+    _add_table(report, config, by_prior, scores)
+    _add_curves(report, by_prior)
+    _add_gallery(report, config, by_prior, validation)
+    report.heading("Configuration")
+    report.configuration(OmegaConf.to_yaml(OmegaConf.structured(config)), "The whole configuration")
+    report.write(path)
+
+
+def baseline_steps(baseline: Curve, value: float) -> float | None:
+    """The step at which a falling curve first reaches a value, between its points in a straight line; None if never.
+
+    Example:
+        >>> baseline_steps([(100, 2.0), (200, 1.0)], 1.25)
+        175.0
+    """
+    for index, (step, reached) in enumerate(baseline):
+        if reached <= value:
+            if index == 0:
+                return step
+            last_step, last = baseline[index - 1]
+            return last_step + (step - last_step) * (last - value) / (last - reached)
+    return None
+
+
+def _facts(
+    config: VocoderConfig, training: AudioCorpus, validation: AudioCorpus, scores: dict[str, float]
+) -> dict[str, str]:
+    def minutes(corpus: AudioCorpus) -> str:
+        return f"{sum(r.num_samples for r in corpus.recordings) / corpus.sample_rate / 60:.1f} min"
+
+    return {
+        "training data": f"{len(training)} recordings, {minutes(training)}",
+        "held out": f"{len(validation)} recordings, {minutes(validation)}",
+        "network": f"DiffWave, {scores['parameters']:,.0f} parameters",
+        "sampling steps": str(config.evaluation.num_inference_steps),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} CPU threads"
+        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
+    }
+
+
+def _add_table(
+    report: Report,
+    config: VocoderConfig,
+    by_prior: dict[str, list[Run]],
+    scores: dict[Run, dict[str, float]],
+) -> None:
+    measured = [name for name in SPEECH_METRICS if all(name in score for score in scores.values())]
+    columns = [
+        Column(metric.label, metric.unit, better="higher" if metric.higher_is_better else "lower")
+        for metric in (SPEECH_METRICS[name] for name in measured)
+    ]
+    columns += [
+        Column("real-time factor", "s/s", better="lower"),
+        Column("training", "min", digits=1),
+        Column("isotropic steps for its log-mel MAE"),
+    ]
+    baseline = _mean_curve(by_prior[_BASELINE], "log_mel_mae") if _BASELINE in by_prior else []
+    rows = {}
+    for prior, runs in by_prior.items():
+        rows[prior] = [
+            *([scores[run][name] for run in runs] for name in measured),
+            [scores[run]["real_time_factor"] for run in runs],
+            [read_metrics(run.directory, "train")[-1]["seconds"] / 60 for run in runs],
+            _cost(baseline, _mean_curve(runs, "log_mel_mae")[-1][1]) if prior != _BASELINE else None,
+        ]
+    report.heading("All models on held-out recordings")
+    report.table(
+        columns,
+        rows,
+        baseline=_BASELINE if _BASELINE in by_prior else None,
+        caption=". ".join(f"{prior}: {PRIORS[prior].description}" for prior in by_prior)
+        + ". With several seeds: mean ± standard deviation.",
+    )
+
+
+def _cost(baseline: Curve, value: float) -> str | None:
+    if not baseline:
+        return None
+    steps = baseline_steps(baseline, value)
+    return f"more than {baseline[-1][0]:,.0f}" if steps is None else f"{steps:,.0f}"
+
+
+def _add_curves(report: Report, by_prior: dict[str, list[Run]]) -> None:
+    report.heading("Convergence")
+    for name in ("log_mel_mae", "mr_stft"):
+        metric = SPEECH_METRICS[name]
+        series = {prior: [_curve(run, "evaluation", name) for run in runs] for prior, runs in by_prior.items()}
+        report.curves(f"{metric.label} on held-out recordings", series, "step", metric.unit or metric.label)
+    losses = {prior: [_curve(run, "train", "loss") for run in runs] for prior, runs in by_prior.items()}
+    report.curves("Training loss: squared error of the whitened noise", losses, "step", "loss")
+
+
+def _add_gallery(
+    report: Report, config: VocoderConfig, by_prior: dict[str, list[Run]], validation: AudioCorpus
+) -> None:
+    shown = evaluation_targets(config, validation)[: config.evaluation.report_utterances]
+    if not shown:
+        return
+    report.heading("To see and to hear")
+    report.paragraph(
+        "Log-mel spectrograms of held-out recordings: the target, the noise from which the first model starts, and what "
+        "each model makes of it."
+    )
+    first_runs = [runs[0] for runs in by_prior.values()]
+    pipeline = VocoderPipeline.from_pretrained(first_runs[0].directory / "model")
+    log_mel = LogMelSpectrogram(**pipeline.config.mel)
+    rows = {}
+    for index, target in enumerate(shown):
+        recording = validation.recordings[index]
+        condition = log_mel(target[None])
+        low, high = float(condition.min()), float(condition.max())
+
+        def figure(caption: str, waveform: Tensor, note: str = "", low: float = low, high: float = high) -> Figure:
+            frames = log_mel(waveform[None])[0]
+            picture = spectrogram_png(frames, low, high)
+            sound = wav_bytes(waveform, pipeline.sample_rate)
+            return Figure(caption, picture, f"log-mel spectrogram, {caption}", note, sound)
+
+        figures = [figure("target", target)]
+        if pipeline.estimator is not None:
+            noise = pipeline.estimator(condition).sample(
+                (1, 1, len(target)), generator=torch.Generator().manual_seed(index)
+            )
+            figures.append(figure(f"{first_runs[0].prior} prior noise", noise[0, 0].clamp(-1, 1)))
+        for run in first_runs:
+            waveform = read_audio(run.directory / "evaluation" / f"{recording.name}.wav", pipeline.sample_rate)
+            error = float((log_mel(waveform[None]) - condition).abs().mean())
+            figures.append(figure(run.prior, waveform, f"log-mel MAE {error:.3f}"))
+        rows[recording.text or recording.name] = figures
+    report.gallery(rows)
+
+
+def _curve(run: Run, kind: str, name: str) -> Curve:
+    return [(row["step"], row[name]) for row in read_metrics(run.directory, kind)]
+
+
+def _mean_curve(runs: Sequence[Run], name: str) -> Curve:
+    curves = [_curve(run, "evaluation", name) for run in runs]
+    return [(points[0][0], fmean(value for _, value in points)) for points in zip(*curves, strict=True)]

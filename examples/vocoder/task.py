@@ -1,0 +1,126 @@
+"""The vocoder as the training loop sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from diffusers.utils.torch_utils import randn_tensor
+from priordiff import DiffWave, GaussianPrior, PriorGradScheduler, VocoderPipeline, prior_loss
+from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
+from priordiff.training import Evaluation
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from vocoder.configuration import VocoderConfig
+from vocoder.data import Crop, CropDataset
+from vocoder.priors import PRIORS
+
+__all__ = ["VocoderTask"]
+
+
+class VocoderTask:
+    """DiffWave under one of `PRIORS`, on crops of the training recordings; see `priordiff.training.TrainingTask`.
+
+    Args:
+        config: of the run.
+        training: recordings to learn from.
+        validation: recordings to be judged on.
+    """
+
+    def __init__(self, config: VocoderConfig, training: AudioCorpus, validation: AudioCorpus) -> None:
+        self.config = config
+        self.log_mel = LogMelSpectrogram(**asdict(config.mel))
+        self.dataset = CropDataset(training, self.log_mel, config.corpus.crop_frames)
+        torch.manual_seed(config.training.seed)
+        self.model = DiffWave(**asdict(config.model), n_mels=config.mel.n_mels, hop_length=config.mel.hop_length)
+        choice = PRIORS[config.prior]
+        self.scheduler = PriorGradScheduler(**asdict(config.scheduler), model_space=choice.model_space)
+        self.estimator = choice.make_estimator(config.mel)
+        if self.estimator is not None:
+            process = PartialState()
+            self.estimator.fit(self.dataset.whole_recordings(process.process_index, process.num_processes))
+        self.targets = evaluation_targets(config, validation)[: config.evaluation.curve_utterances]
+
+    def collate(self, items: list[Crop]) -> dict[str, Tensor]:
+        return default_collate(items)
+
+    def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
+        return {"noise": batch["waveform"].numel()}
+
+    def loss_sums(
+        self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
+    ) -> dict[str, Tensor]:
+        waveform, log_mel = batch["waveform"], batch["log_mel"]
+        noise = randn_tensor(waveform.shape, generator=list(generators), device=waveform.device)
+        steps = self.config.scheduler.num_train_timesteps
+        draws = [torch.randint(steps, (), generator=generator) for generator in generators]
+        timesteps = torch.stack(draws).to(waveform.device)
+
+        prior, prior_std = self._prior(log_mel)
+        scheduler = self.scheduler
+        scheduler.set_prior(prior)
+        noisy = scheduler.scale_model_input(scheduler.add_noise(waveform, noise, timesteps), timesteps)
+        prediction = model(noisy, timesteps, log_mel, prior_std).float()
+        target = scheduler.training_target(waveform, noise, timesteps)
+        weighting = None if scheduler.model_space == "white" else prior
+        return {"noise": prior_loss(prediction, target, weighting, norm=self.config.loss, reduction="sum")}
+
+    def evaluate(self, step: int) -> Evaluation:
+        pipeline = self.pipeline()
+        scores: dict[str, list[float]] = {"log_mel_mae": [], "mr_stft": []}
+        audio: dict[str, Tensor] = {}
+        images: dict[str, np.ndarray] = {}
+        sample_rate = self.config.mel.sample_rate
+        for index, target in enumerate(self.targets):
+            prediction = synthesize(pipeline, target, self.config.evaluation.num_inference_steps, seed=index)
+            scores["log_mel_mae"].append(log_mel_mae(prediction, target, sample_rate, self.log_mel))
+            scores["mr_stft"].append(multi_resolution_stft(prediction, target, sample_rate))
+            if index < self.config.evaluation.report_utterances:
+                audio[f"utterance {index}"] = prediction
+                images[f"utterance {index}"] = spectrogram_pixels(self.log_mel(prediction[None])[0])
+        metrics = {name: fmean(values) for name, values in scores.items()}
+        return Evaluation(metrics, audio, sample_rate, images)
+
+    def names(self, batch: dict[str, Tensor]) -> list[str]:
+        return [self.dataset.corpus.recordings[index].name for index in batch["index"].tolist()]
+
+    def save(self, directory: Path) -> None:
+        self.pipeline().save_pretrained(directory)
+
+    def pipeline(self) -> VocoderPipeline:
+        """The vocoder with the weights of this moment."""
+        pipeline = VocoderPipeline(self.model, self.scheduler, self.estimator, mel=asdict(self.config.mel))
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def _prior(self, log_mel: Tensor) -> tuple[GaussianPrior | None, Tensor | None]:
+        if self.estimator is None:
+            return None, None
+        self.estimator.to(log_mel.device)
+        has_condition = self.config.model.prior_condition != "none"
+        return self.estimator(log_mel), self.estimator.frame_std(log_mel) if has_condition else None
+
+
+def evaluation_targets(config: VocoderConfig, validation: AudioCorpus) -> list[Tensor]:
+    """The first held-out recordings, cut to whole frames and to the configured length."""
+    hop_length = config.mel.hop_length
+    longest = int(config.evaluation.max_seconds * config.mel.sample_rate)
+    chosen = validation.recordings[: config.evaluation.final_utterances]
+    return [
+        validation.crop(index, 0, min(longest, recording.num_samples) // hop_length * hop_length)
+        for index, recording in enumerate(chosen)
+    ]
+
+
+def synthesize(pipeline: VocoderPipeline, target: Tensor, num_inference_steps: int, seed: int) -> Tensor:
+    """A waveform (N,) from the log-mel of `target` (N,), with the noise of `seed`."""
+    generator = torch.Generator().manual_seed(seed)
+    output = pipeline(waveform=target[None], num_inference_steps=num_inference_steps, generator=generator)
+    return output.audios[0].reshape(-1).cpu()
