@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 from priordiff.audio.mel import LogMelSpectrogram
 from priordiff.estimators import PriorEstimator
 from priordiff.models import DiffWave
-from priordiff.pipelines.registration import loadable_by_diffusers
+from priordiff.pipelines.loading import align_memory, loadable_by_diffusers
 
 __all__ = ["VocoderPipeline"]
 
@@ -70,11 +71,18 @@ class VocoderPipeline(DiffusionPipeline):
                 raise ValueError(
                     f"mel has {name}={mel[name]}, but the model {name}={value}: they must be equal"
                 )
+        if not hasattr(scheduler, "set_prior"):
+            raise ValueError(
+                f"scheduler is a {type(scheduler).__name__}, which takes no prior: use a PriorGradScheduler"
+            )
         if model.config.prior_condition != "none" and not hasattr(estimator, "frame_std"):
             raise ValueError(
                 f"the model has prior_condition={model.config.prior_condition!r}, which needs an estimator "
                 f"with frame_std(log_mel), such as MelEnergyEstimator, not {type(estimator).__name__}"
             )
+        for module in (model, estimator):
+            if module is not None:
+                align_memory(module)
         self.register_modules(model=model, scheduler=scheduler, estimator=estimator)
         self.register_to_config(mel=mel)
 
@@ -139,12 +147,12 @@ class VocoderPipeline(DiffusionPipeline):
         steps: dict[str, Any] = {"num_inference_steps": num_inference_steps}
         if betas is not None:
             steps = {"betas": betas}
-        self.scheduler.set_timesteps(**steps, device=self.device)
+        self.scheduler.set_timesteps(**steps, device=self.model.device)
         audios: list[Any] = [None] * len(log_mels)
         with self.progress_bar(total=len(by_length) * len(self.scheduler.timesteps)) as progress_bar:
             for indices in by_length.values():
                 # Schedulers with a memory of past steps forget it here.
-                self.scheduler.set_timesteps(**steps, device=self.device)
+                self.scheduler.set_timesteps(**steps, device=self.model.device)
                 batch = torch.stack([log_mels[index] for index in indices])
                 own = (
                     [generator[index] for index in indices] if isinstance(generator, Sequence) else generator
@@ -165,16 +173,17 @@ class VocoderPipeline(DiffusionPipeline):
     ) -> Tensor:
         """Log-mel frames of one length (batch, n_mels, frames) to waveforms (batch, samples)."""
         model, scheduler, estimator = self.model, self.scheduler, self.estimator
-        estimator_dtype = getattr(estimator, "dtype", None) or log_mel.dtype
         condition: dict[str, Tensor] = {"log_mel": log_mel.to(model.dtype)}
-        if model.config.prior_condition != "none":
-            condition["prior_std"] = estimator.frame_std(log_mel.to(estimator_dtype)).to(model.dtype)
         accepts_generator = "generator" in inspect.signature(scheduler.step).parameters
         options = {"generator": generator} if accepts_generator else {}
         shape = (len(log_mel), 1, log_mel.shape[-1] * model.config.hop_length)
-        if estimator is not None:
-            scheduler.set_prior(estimator(log_mel.to(estimator_dtype)).to(log_mel.dtype))
         try:
+            if estimator is not None:
+                tensors = chain(estimator.parameters(), estimator.buffers())
+                conditioning = log_mel.to(next((tensor.dtype for tensor in tensors), log_mel.dtype))
+                scheduler.set_prior(estimator(conditioning).to(log_mel.dtype))
+                if model.config.prior_condition != "none":
+                    condition["prior_std"] = estimator.frame_std(conditioning).to(model.dtype)
             noise = randn_tensor(shape, generator=generator, device=log_mel.device, dtype=log_mel.dtype)
             x = noise * scheduler.init_noise_sigma
             for t in scheduler.timesteps:
@@ -206,7 +215,7 @@ class VocoderPipeline(DiffusionPipeline):
                 raise ValueError(f"{name}[{index}] holds NaN or infinity")
         # Half precision is enough for networks, not for the sum of many small steps.
         dtype = torch.promote_types(self.model.dtype, torch.float32)
-        return [tensor.to(self.device, dtype) for tensor in tensors]
+        return [tensor.to(self.model.device, dtype) for tensor in tensors]
 
     def _analyse(self, waveforms: list[Tensor], sample_rate: int | None) -> list[Tensor]:
         if sample_rate is not None and sample_rate != self.sample_rate:
@@ -214,7 +223,7 @@ class VocoderPipeline(DiffusionPipeline):
                 f"sample_rate={sample_rate}, but the model works at {self.sample_rate}: resample first, e.g. "
                 f"torchaudio.functional.resample(waveform, {sample_rate}, {self.sample_rate})"
             )
-        spectrogram = LogMelSpectrogram(**self.config.mel).to(self.device, waveforms[0].dtype)
+        spectrogram = LogMelSpectrogram(**self.config.mel).to(self.model.device, waveforms[0].dtype)
         return [spectrogram(waveform[None])[0] for waveform in waveforms]
 
     def _check_log_mels(self, log_mels: list[Tensor]) -> None:
