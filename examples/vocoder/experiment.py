@@ -56,6 +56,7 @@ def evaluate_run(run: Run, config: VocoderConfig, validation: AudioCorpus) -> di
     log_mel = LogMelSpectrogram(**pipeline.config.mel)
     sample_rate = pipeline.sample_rate
     folder = run.directory / "evaluation"
+    folder.mkdir(exist_ok=True)
     scores, computing, duration = [], 0.0, 0.0
     for index, target in enumerate(evaluation_targets(config, validation)):
         started = time.perf_counter()

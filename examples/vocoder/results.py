@@ -102,7 +102,7 @@ def _add_table(
 ) -> None:
     measured = [name for name in SPEECH_METRICS if all(name in score for score in scores.values())]
     columns = [
-        Column(metric.label, metric.unit, better="higher" if metric.higher_is_better else "lower")
+        Column(metric.label, metric.unit, better=metric.better)
         for metric in (SPEECH_METRICS[name] for name in measured)
     ]
     columns += [

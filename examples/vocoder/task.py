@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
 from priordiff import DiffWave, GaussianPrior, PriorGradScheduler, VocoderPipeline, prior_loss
 from priordiff.audio import AudioCorpus, LogMelSpectrogram
 from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
+from priordiff.report import spectrogram_png
 from priordiff.training import Evaluation
 from torch import Tensor, nn
 from torch.utils.data import default_collate
@@ -52,7 +55,7 @@ class VocoderTask:
         return default_collate(items)
 
     def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
-        return {"noise": batch["waveform"].numel()}
+        return {"diffusion": batch["waveform"].numel()}
 
     def loss_sums(
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
@@ -70,7 +73,7 @@ class VocoderTask:
         prediction = model(noisy, timesteps, log_mel, prior_std).float()
         target = scheduler.training_target(waveform, noise, timesteps)
         weighting = None if scheduler.model_space == "white" else prior
-        return {"noise": prior_loss(prediction, target, weighting, norm=self.config.loss, reduction="sum")}
+        return {"diffusion": prior_loss(prediction, target, weighting, norm=self.config.loss, reduction="sum")}
 
     def evaluate(self, step: int) -> Evaluation:
         pipeline = self.pipeline()
@@ -84,7 +87,8 @@ class VocoderTask:
             scores["mr_stft"].append(multi_resolution_stft(prediction, target, sample_rate))
             if index < self.config.evaluation.report_utterances:
                 audio[f"utterance {index}"] = prediction
-                images[f"utterance {index}"] = spectrogram_pixels(self.log_mel(prediction[None])[0])
+                picture = Image.open(io.BytesIO(spectrogram_png(self.log_mel(prediction[None])[0])))
+                images[f"utterance {index}"] = np.asarray(picture.convert("RGB"))
         metrics = {name: fmean(values) for name, values in scores.items()}
         return Evaluation(metrics, audio, sample_rate, images)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,11 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
+
+from priordiff.models.neuralspeech import infer_sizes, read_state_dict, rename_keys
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["DiffWave"]
 
@@ -134,6 +141,63 @@ class DiffWave(ModelMixin, ConfigMixin):
         x = self.output_projection(F.relu(self.skip_projection(x)))
         return rearrange(x, "b block 1 t -> b 1 (t block)")
 
+    @classmethod
+    def from_neuralspeech(
+        cls,
+        source: Mapping[str, Tensor] | str | os.PathLike[str],
+        dilation_cycle_length: int = 10,
+        hop_length: int = 256,
+        prior_condition: PriorCondition = "none",
+    ) -> Self:
+        """A model with the weights of the published PriorGrad (NeuralSpeech) or DiffWave code.
+
+        Width, depth and mel bands are read off the weights.
+
+        Args:
+            source: a state dict, or a path: safetensors, or a checkpoint of torch, read with `weights_only=True` so that
+                no pickled code runs.
+            dilation_cycle_length: as published for these weights.
+            hop_length: samples per mel frame of these weights.
+            prior_condition: how these weights take the prior's standard deviation.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the weights do not fit; the message names every missing, unexpected and misshapen key.
+
+        Example:
+            >>> import torch
+            >>> DiffWave.from_neuralspeech({"bias": torch.zeros(2)})
+            Traceback (most recent call last):
+            ...
+            ValueError: not the weights of a published DiffWave: ...
+        """
+        published = {key.removeprefix("module."): value for key, value in read_state_dict(source).items()}
+        sizes = infer_sizes(published)
+        if (condition_channels := sizes.pop("condition_channels", None)) is not None:
+            sizes["n_mels"] = condition_channels - (prior_condition == "mel_channel")
+        model = cls(
+            **sizes,
+            dilation_cycle_length=dilation_cycle_length,
+            hop_length=hop_length,
+            prior_condition=prior_condition,
+        )
+        weights, expected = rename_keys(published), model.state_dict()
+        original = dict(zip(weights, published, strict=True))
+        misfits = {
+            "missing": sorted(expected.keys() - weights.keys()),
+            "unexpected": sorted(original[key] for key in weights.keys() - expected.keys()),
+            "wrong shape": sorted(
+                f"{original[key]} {tuple(published[original[key]].shape)}"
+                for key in weights.keys() & expected.keys()
+                if weights[key].shape != expected[key].shape
+            ),
+        }
+        if any(misfits.values()):
+            found = "; ".join(f"{problem}: {', '.join(keys)}" for problem, keys in misfits.items() if keys)
+            raise ValueError(f"not the weights of a published DiffWave: {found}")
+        model.load_state_dict(weights)
+        return model
+
     def _check_inputs(self, sample: Tensor, log_mel: Tensor, prior_std: Tensor | None) -> None:
         n_mels, hop_length = self.config.n_mels, self.config.hop_length
         if log_mel.dim() != 3 or log_mel.shape[1] != n_mels:
@@ -171,8 +235,9 @@ class StepEmbedding(nn.Module):
         return F.silu(self.projection2(F.silu(self.projection1(embedding.to(dtype)))))
 
     def _sinusoids(self, steps: Tensor) -> Tensor:
-        exponents = torch.linspace(0, 4, self.dim // 2, device=steps.device)
-        angles = steps[:, None] * 10.0**exponents
+        # In this order of operations: at 10⁴ radians a step, another rounding would be another embedding.
+        half = self.dim // 2
+        angles = steps[:, None] * 10.0 ** (torch.arange(half, device=steps.device) * 4.0 / (half - 1))
         return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
