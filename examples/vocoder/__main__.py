@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# `accelerate launch examples/vocoder` runs this file alone: its neighbours are the package `vocoder` of this folder.
+# `accelerate launch examples/vocoder` runs this file alone: its neighbours are the package `vocoder` of this
+# folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vocoder.commands import run_synthesize, run_train
@@ -20,7 +21,8 @@ Any value of the configuration can be overridden: training.num_steps=500 model.b
   accelerate launch examples/vocoder                                        the demo: three twins and a report
   accelerate launch examples/vocoder --config paper --data LJSpeech-1.1     the published configuration
   accelerate launch examples/vocoder --seeds 0 1 2                          means and spread over three seeds
-  python examples/vocoder synthesize --model RUN --input FILES --output DIR copy-synthesis of your own recordings
+  python examples/vocoder synthesize --model RUN --input FILES --output DIR copy-synthesis of your own
+  recordings
 """
 
 
@@ -47,9 +49,15 @@ def _train_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", default="demo", help="demo, paper, paper-small or a YAML file (default: demo)")
-    parser.add_argument("--data", help="LJSpeech's layout or any folder of audio files (default: made by espeak-ng)")
-    parser.add_argument("--output", default="runs/vocoder", type=Path, help="folder of the runs (default: runs/vocoder)")
+    parser.add_argument(
+        "--config", default="demo", help="demo, paper, paper-small or a YAML file (default: demo)"
+    )
+    parser.add_argument(
+        "--data", help="LJSpeech's layout or any folder of audio files (default: made by espeak-ng)"
+    )
+    parser.add_argument(
+        "--output", default="runs/vocoder", type=Path, help="folder of the runs (default: runs/vocoder)"
+    )
     parser.add_argument("--prior", help="isotropic, energy or spectral (default: the configuration's)")
     parser.add_argument(
         "--compare",
@@ -65,10 +73,12 @@ def _train_parser() -> argparse.ArgumentParser:
 def _synthesize_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="examples/vocoder synthesize",
-        description="Copy-synthesis: recordings to log-mel frames and back to waveforms with a trained vocoder.",
+        description="Copy-synthesis: recordings to log-mel frames and back with a trained vocoder.",
     )
     parser.add_argument("--model", required=True, type=Path, help="folder of a run, or of a saved pipeline")
-    parser.add_argument("--input", required=True, nargs="+", type=Path, help="audio files, or folders of them")
+    parser.add_argument(
+        "--input", required=True, nargs="+", type=Path, help="audio files, or folders of them"
+    )
     parser.add_argument("--output", required=True, type=Path, help="folder for the wav files")
     parser.add_argument("--steps", type=int, default=6, help="sampling steps (default: 6)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")

@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 
 from accelerate import PartialState
-from priordiff.training import load_config
 
+from priordiff.training import load_config
 from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.data import prepare_corpus
 from vocoder.experiment import evaluate_run, runs_of, train_run
@@ -28,7 +28,9 @@ def configuration_from(arguments: argparse.Namespace) -> VocoderConfig:
         file = CONFIGS / f"{arguments.config}.yaml"
         if not file.is_file():
             known = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
-            raise ValueError(f"--config {arguments.config}: expected one of {known}, or the path of a YAML file")
+            raise ValueError(
+                f"--config {arguments.config}: expected one of {known}, or the path of a YAML file"
+            )
     overrides = list(arguments.overrides)
     if arguments.data is not None:
         overrides.append(f"corpus.directory={arguments.data}")
@@ -54,7 +56,9 @@ def run_train(arguments: argparse.Namespace) -> int:
             return 0
         if is_main_process:
             scores = evaluate_run(run, config, corpora[1])
-            _logger.info("%s: log-mel MAE %.3f, MR-STFT %.3f", run.directory, scores["log_mel_mae"], scores["mr_stft"])
+            _logger.info(
+                "%s: log-mel MAE %.3f, MR-STFT %.3f", run.directory, scores["log_mel_mae"], scores["mr_stft"]
+            )
         PartialState().wait_for_everyone()
     if is_main_process:
         report = arguments.output / "report.html"

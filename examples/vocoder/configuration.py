@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from priordiff.training import ADJUSTABLE, TrainingConfig, expect
-
 from vocoder.priors import PRIORS
 
 __all__ = ["CONFIGS", "VocoderConfig"]
@@ -105,12 +104,10 @@ class VocoderConfig:
     Args:
         prior: `isotropic`, `energy` or `spectral`.
         compare: the twins to train beside it: the same network, seeds, batches and steps under other priors.
-        loss: norm of the loss, `l2`, `l1` or `huber`.
     """
 
     prior: str = "energy"
     compare: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
-    loss: str = "l2"
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     mel: MelConfig = field(default_factory=MelConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -122,4 +119,3 @@ class VocoderConfig:
         names = ", ".join(PRIORS)
         expect(self, "prior", self.prior in PRIORS, f"one of {names}")
         expect(self, "compare", set(self.compare) <= set(PRIORS), f"a list of {names}")
-        expect(self, "loss", self.loss in ("l2", "l1", "huber"), "l2, l1 or huber")

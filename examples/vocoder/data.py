@@ -9,10 +9,10 @@ from typing import TypedDict
 
 import torch
 from accelerate import PartialState
-from priordiff.audio import AudioCorpus, LogMelSpectrogram, make_corpus, split
-from priordiff.training import Draw
 from torch import Tensor
 
+from priordiff.audio import AudioCorpus, LogMelSpectrogram, make_corpus, split
+from priordiff.training import Draw
 from vocoder.configuration import VocoderConfig
 
 __all__ = ["Crop", "CropDataset", "prepare_corpus"]
@@ -22,7 +22,7 @@ _MARGIN = 2
 
 
 class Crop(TypedDict):
-    """A training sample: waveform (1, frames · hop_length), log-mel (n_mels, frames), index of the recording."""
+    """A training sample: waveform (1, frames · hop), log-mel (n_mels, frames), the recording's index."""
 
     waveform: Tensor
     log_mel: Tensor
@@ -78,7 +78,7 @@ class CropDataset:
         }
 
     def whole_recordings(self, share: int, shares: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Log-mel (1, n_mels, F) and waveform (1, 1, F · hop_length) of every `shares`-th recording from `share` on."""
+        """Log-mel (1, n_mels, F) and waveform (1, 1, F · hop_length) of one share of the recordings."""
         for index in range(share, len(self.corpus), shares):
             waveform = self.corpus.waveform(index)
             waveform = waveform[: len(waveform) // self.log_mel.hop_length * self.log_mel.hop_length]

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accelerate import PartialState
+
 from priordiff import VocoderPipeline
 from priordiff.audio import AudioCorpus, LogMelSpectrogram, write_audio
 from priordiff.audio.metrics import average_scores, evaluate_speech
 from priordiff.training import Trainer
 from priordiff.training.atomic import write_text
-
 from vocoder.configuration import VocoderConfig
 from vocoder.task import VocoderTask, evaluation_targets, synthesize
 
@@ -48,8 +48,8 @@ def train_run(
 def evaluate_run(run: Run, config: VocoderConfig, validation: AudioCorpus) -> dict[str, float]:
     """Scores of the exported model on the held-out recordings, stored in `evaluation/` with the audio.
 
-    Beside the keys of `priordiff.audio.metrics.evaluate_speech`: `real_time_factor`, seconds of computing per second
-    of audio, and `parameters`.
+    Beside the keys of `priordiff.audio.metrics.evaluate_speech`: `real_time_factor`, seconds of computing per
+    second of audio, and `parameters`.
     """
     pipeline = VocoderPipeline.from_pretrained(run.directory / "model").to(PartialState().device)
     pipeline.set_progress_bar_config(disable=True)

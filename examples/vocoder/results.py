@@ -10,13 +10,13 @@ from statistics import fmean
 
 import torch
 from omegaconf import OmegaConf
+from torch import Tensor
+
 from priordiff import VocoderPipeline
 from priordiff.audio import AudioCorpus, LogMelSpectrogram, read_audio
 from priordiff.audio.metrics import SPEECH_METRICS
 from priordiff.report import Column, Figure, Report, spectrogram_png, wav_bytes
 from priordiff.training import read_metrics
-from torch import Tensor
-
 from vocoder.configuration import VocoderConfig
 from vocoder.experiment import Run
 from vocoder.priors import PRIORS
@@ -63,7 +63,9 @@ def write_report(
 
 
 def baseline_steps(baseline: Curve, value: float) -> float | None:
-    """The step at which a falling curve first reaches a value, between its points in a straight line; None if never.
+    """The step at which a falling curve first reaches a value, None if it never does.
+
+    Between its points the curve is a straight line.
 
     Example:
         >>> baseline_steps([(100, 2.0), (200, 1.0)], 1.25)
@@ -140,7 +142,9 @@ def _add_curves(report: Report, by_prior: dict[str, list[Run]]) -> None:
     report.heading("Convergence")
     for name in ("log_mel_mae", "mr_stft"):
         metric = SPEECH_METRICS[name]
-        series = {prior: [_curve(run, "evaluation", name) for run in runs] for prior, runs in by_prior.items()}
+        series = {
+            prior: [_curve(run, "evaluation", name) for run in runs] for prior, runs in by_prior.items()
+        }
         report.curves(f"{metric.label} on held-out recordings", series, "step", metric.unit or metric.label)
     losses = {prior: [_curve(run, "train", "loss") for run in runs] for prior, runs in by_prior.items()}
     report.curves("Training loss: squared error of the whitened noise", losses, "step", "loss")
@@ -154,8 +158,8 @@ def _add_gallery(
         return
     report.heading("To see and to hear")
     report.paragraph(
-        "Log-mel spectrograms of held-out recordings: the target, the noise from which the first model starts, and what "
-        "each model makes of it."
+        "Log-mel spectrograms of held-out recordings: the target, the noise from which the first model "
+        "starts, and what each model makes of it."
     )
     first_runs = [runs[0] for runs in by_prior.values()]
     pipeline = VocoderPipeline.from_pretrained(first_runs[0].directory / "model")
@@ -166,7 +170,9 @@ def _add_gallery(
         condition = log_mel(target[None])
         low, high = float(condition.min()), float(condition.max())
 
-        def figure(caption: str, waveform: Tensor, note: str = "", low: float = low, high: float = high) -> Figure:
+        def figure(
+            caption: str, waveform: Tensor, note: str = "", low: float = low, high: float = high
+        ) -> Figure:
             frames = log_mel(waveform[None])[0]
             picture = spectrogram_png(frames, low, high)
             sound = wav_bytes(waveform, pipeline.sample_rate)
@@ -179,7 +185,9 @@ def _add_gallery(
             )
             figures.append(figure(f"{first_runs[0].prior} prior noise", noise[0, 0].clamp(-1, 1)))
         for run in first_runs:
-            waveform = read_audio(run.directory / "evaluation" / f"{recording.name}.wav", pipeline.sample_rate)
+            waveform = read_audio(
+                run.directory / "evaluation" / f"{recording.name}.wav", pipeline.sample_rate
+            )
             error = float((log_mel(waveform[None]) - condition).abs().mean())
             figures.append(figure(run.prior, waveform, f"log-mel MAE {error:.3f}"))
         rows[recording.text or recording.name] = figures

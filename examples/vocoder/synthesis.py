@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from accelerate import PartialState
+
 from priordiff import VocoderPipeline
 from priordiff.audio import AUDIO_EXTENSIONS, LogMelSpectrogram, read_audio, write_audio
 from priordiff.audio.metrics import log_mel_mae
-
 from vocoder.task import synthesize
 
 __all__ = ["find_model", "synthesize_files"]
@@ -70,13 +70,21 @@ def _destinations(inputs: Sequence[Path], output: Path) -> dict[Path, Path]:
     for item in inputs:
         if not item.exists():
             raise FileNotFoundError(f"no such input: {item}")
-        files = [item] if item.is_file() else sorted(p for p in item.rglob("*") if p.suffix.lower() in AUDIO_EXTENSIONS)
+        files = (
+            [item]
+            if item.is_file()
+            else sorted(p for p in item.rglob("*") if p.suffix.lower() in AUDIO_EXTENSIONS)
+        )
         if not files:
-            raise FileNotFoundError(f"no audio in {item}: looked for {', '.join(sorted(AUDIO_EXTENSIONS))} at any depth")
+            raise FileNotFoundError(
+                f"no audio in {item}: looked for {', '.join(sorted(AUDIO_EXTENSIONS))} at any depth"
+            )
         for file in files:
             relative = Path(file.name) if item.is_file() else file.relative_to(item)
             destination = output / relative.with_suffix(".wav")
             if destination in destinations:
-                raise ValueError(f"{file} and {destinations[destination]} would both be written to {destination}")
+                raise ValueError(
+                    f"{file} and {destinations[destination]} would both be written to {destination}"
+                )
             destinations[destination] = file
     return destinations

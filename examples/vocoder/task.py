@@ -13,14 +13,14 @@ import torch
 from accelerate import PartialState
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
 from priordiff import DiffWave, GaussianPrior, PriorGradScheduler, VocoderPipeline, prior_loss
 from priordiff.audio import AudioCorpus, LogMelSpectrogram
 from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
 from priordiff.report import spectrogram_png
 from priordiff.training import Evaluation
-from torch import Tensor, nn
-from torch.utils.data import default_collate
-
 from vocoder.configuration import VocoderConfig
 from vocoder.data import Crop, CropDataset
 from vocoder.priors import PRIORS
@@ -29,7 +29,7 @@ __all__ = ["VocoderTask"]
 
 
 class VocoderTask:
-    """DiffWave under one of `PRIORS`, on crops of the training recordings; see `priordiff.training.TrainingTask`.
+    """DiffWave under one of `PRIORS`, on crops of the training recordings.
 
     Args:
         config: of the run.
@@ -42,7 +42,9 @@ class VocoderTask:
         self.log_mel = LogMelSpectrogram(**asdict(config.mel))
         self.dataset = CropDataset(training, self.log_mel, config.corpus.crop_frames)
         torch.manual_seed(config.training.seed)
-        self.model = DiffWave(**asdict(config.model), n_mels=config.mel.n_mels, hop_length=config.mel.hop_length)
+        self.model = DiffWave(
+            **asdict(config.model), n_mels=config.mel.n_mels, hop_length=config.mel.hop_length
+        )
         choice = PRIORS[config.prior]
         self.scheduler = PriorGradScheduler(**asdict(config.scheduler), model_space=choice.model_space)
         self.estimator = choice.make_estimator(config.mel)
@@ -73,7 +75,7 @@ class VocoderTask:
         prediction = model(noisy, timesteps, log_mel, prior_std).float()
         target = scheduler.training_target(waveform, noise, timesteps)
         weighting = None if scheduler.model_space == "white" else prior
-        return {"diffusion": prior_loss(prediction, target, weighting, norm=self.config.loss, reduction="sum")}
+        return {"diffusion": prior_loss(prediction, target, weighting, reduction="sum")}
 
     def evaluate(self, step: int) -> Evaluation:
         pipeline = self.pipeline()
@@ -126,5 +128,7 @@ def evaluation_targets(config: VocoderConfig, validation: AudioCorpus) -> list[T
 def synthesize(pipeline: VocoderPipeline, target: Tensor, num_inference_steps: int, seed: int) -> Tensor:
     """A waveform (N,) from the log-mel of `target` (N,), with the noise of `seed`."""
     generator = torch.Generator().manual_seed(seed)
-    output = pipeline(waveform=target[None], num_inference_steps=num_inference_steps, generator=generator)
-    return output.audios[0].reshape(-1).cpu()
+    (audios,) = pipeline(
+        waveform=target[None], num_inference_steps=num_inference_steps, generator=generator, return_dict=False
+    )
+    return audios[0].cpu()

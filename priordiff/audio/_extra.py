@@ -18,5 +18,6 @@ def require(package: str) -> ModuleType:
         return importlib.import_module(package)
     except ImportError as error:
         raise ImportError(
-            f"{package} is needed for audio and could not be imported ({error}): pip install 'priordiff[audio]'"
+            f"{package} is needed for audio and could not be imported ({error}): "
+            "pip install 'priordiff[audio]'"
         ) from error

@@ -36,8 +36,8 @@ def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_m
     """
     if not 0 <= f_min < f_max <= sample_rate / 2:
         raise ValueError(
-            f"mel band edges f_min={f_min}, f_max={f_max} must satisfy 0 <= f_min < f_max <= {sample_rate / 2} "
-            f"(half of sample_rate={sample_rate})"
+            f"mel band edges f_min={f_min}, f_max={f_max} must satisfy 0 <= f_min < f_max <= "
+            f"{sample_rate / 2} (half of sample_rate={sample_rate})"
         )
     melscale_fbanks = require("torchaudio").functional.melscale_fbanks
     return melscale_fbanks(
@@ -48,9 +48,10 @@ def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_m
 class LogMelSpectrogram(nn.Module):
     r"""Waveform to log-mel spectrogram, with one frame for every `hop_length` samples.
 
-    $\log\max(M\sqrt{|\mathrm{STFT}(x)|^2 + 10^{-9}},\ 10^{-5})$ with a Hann window, no centring and reflect padding of
-    (n_fft − hop_length) / 2 at each end, so that frame $f$ is centred on samples $[f, f + 1)\cdot$`hop_length`. The
-    published DiffWave, PriorGrad and HiFi-GAN vocoders are conditioned on exactly this.
+    $\log\max(M\sqrt{|\mathrm{STFT}(x)|^2 + 10^{-9}},\ 10^{-5})$ with a Hann window, no centring and reflect
+    padding of (n_fft − hop_length) / 2 at each end, so that frame $f$ is centred on samples $[f, f +
+    1)\cdot$`hop_length`. The published DiffWave, PriorGrad and HiFi-GAN vocoders are conditioned on exactly
+    this.
 
     Args:
         sample_rate: samples per second.
@@ -88,7 +89,8 @@ class LogMelSpectrogram(nn.Module):
             raise ValueError(f"win_length={win_length} must lie in 1…n_fft={n_fft}")
         if not 0 < hop_length <= n_fft or (n_fft - hop_length) % 2:
             raise ValueError(
-                f"hop_length={hop_length} must lie in 1…n_fft={n_fft} and differ from it by an even number of samples"
+                f"hop_length={hop_length} must lie in 1…n_fft={n_fft} and differ from it by an even "
+                "number of samples"
             )
         self.sample_rate = sample_rate
         self.n_fft = n_fft

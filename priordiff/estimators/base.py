@@ -20,9 +20,9 @@ __all__ = ["PriorEstimator"]
 class PriorEstimator(ModelMixin, ConfigMixin):
     r"""Computes the prior $N(\mu(c), \Sigma(c))$ from the conditioning $c$.
 
-    An estimator of your own is a subclass with a `forward`; nothing has to be registered. What it learns from data lives
-    in buffers or parameters, so that `save_pretrained` and `from_pretrained` keep it (safetensors and JSON). To fit it
-    with `fit`, give it `new_statistics`, `observe` and `conclude`.
+    An estimator of your own is a subclass with a `forward`; nothing has to be registered. What it learns from
+    data lives in buffers or parameters, so that `save_pretrained` and `from_pretrained` keep it (safetensors
+    and JSON). To fit it with `fit`, give it `new_statistics`, `observe` and `conclude`.
 
     Example:
         >>> from priordiff import DiagonalPrior
@@ -36,13 +36,15 @@ class PriorEstimator(ModelMixin, ConfigMixin):
     @abstractmethod
     def forward(self, *conditioning: Any) -> GaussianPrior:
         """The prior of a batch of conditioning."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(conditioning) -> GaussianPrior")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no forward: define forward(conditioning) -> GaussianPrior"
+        )
 
     def fit(self, batches: Iterable[Any]) -> Self:
         """Fits the estimator in one streaming pass over `batches`.
 
-        Every process of a `torch.distributed` group passes its own share of the data and gets the statistics of all of
-        it. The result does not depend on how the data are cut into batches, nor on their order.
+        Every process of a `torch.distributed` group passes its own share of the data and gets the statistics
+        of all of it. The result does not depend on how the data are cut into batches, nor on their order.
 
         Args:
             batches: batches as `observe` takes them: tuples are spread over its arguments.

@@ -14,10 +14,11 @@ __all__ = ["MelEnergyEstimator"]
 
 
 class MelEnergyEstimator(PriorEstimator):
-    r"""Log-mel frames to a `DiagonalPrior` whose std follows the frame energy (Lee et al., ICLR 2022, section 4.1).
+    r"""Log-mel frames to a `DiagonalPrior` whose std follows the frame energy.
 
-    The energy of a frame is $e = \sqrt{\sum_b \exp(\text{log-mel}_b)}$. With $e_{min}$ the smallest energy of the training
-    set and $e_{max}$ the ceiling, each sample of the frame has the standard deviation
+    The vocoder prior of PriorGrad (Lee et al., ICLR 2022, section 4.1). The energy of a frame is $e =
+    \sqrt{\sum_b \exp(\text{log-mel}_b)}$. With $e_{min}$ the smallest energy of the training set and
+    $e_{max}$ the ceiling, each sample of the frame has the standard deviation
     $\max[(\min(e, e_{max}) - e_{min}) / (e_{max} - e_{min}),\ \text{floor}]$ and mean 0.
 
     Args:
@@ -45,14 +46,16 @@ class MelEnergyEstimator(PriorEstimator):
         self.register_buffer("energy_min", torch.tensor(float("nan")))
 
     def forward(self, log_mel: Tensor) -> DiagonalPrior:
-        """Log-mel frames (batch, n_mels, frames) to the prior of waveforms (batch, 1, frames · hop_length)."""
+        """Log-mel frames (batch, n_mels, frames) to the prior of waveforms (batch, 1, frames · hop)."""
         std = self.frame_std(log_mel).repeat_interleave(self.config.hop_length, dim=1)
         return DiagonalPrior(torch.zeros((), device=std.device, dtype=std.dtype), std[:, None])
 
     def frame_std(self, log_mel: Tensor) -> Tensor:
         """The standard deviation of each frame (batch, frames), which a model can take as a condition."""
         if self.energy_min.isnan():
-            raise ValueError("this MelEnergyEstimator has not been fitted: call fit(batches of log-mel) or load one")
+            raise ValueError(
+                "this MelEnergyEstimator has not been fitted: call fit(batches of log-mel) or load one"
+            )
         span = self.config.ceiling - self.energy_min
         return ((self._energy(log_mel) - self.energy_min) / span).clamp(min=self.config.floor)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import register_to_config
@@ -15,17 +14,20 @@ from priordiff.priors import LappedPrior, mdct
 
 __all__ = ["MelSpectrumEstimator"]
 
-# E[log n²] of a standard normal n is −γ − log 2: the mean of a log-power lies this far below the log of the power.
+# E[log n²] of a standard normal n is −γ − log 2: the mean of a log-power lies this far below the log of the
+# power.
 _MEAN_LOG_CHI_SQUARE = -1.2703628454614782
 
 
 class MelSpectrumEstimator(PriorEstimator):
     r"""Log-mel frames to a `LappedPrior`: a standard deviation for each MDCT coefficient.
 
-    $\log\sigma_{f,k} = w_k^\top \text{log-mel}_f + b_k$. The weights are the least-squares fit of the log-powers $\log
-    X_{f,k}^2$ of the training set's MDCT coefficients, corrected by $\mathrm{E}\log n^2 = -\gamma - \log 2$ of a Gaussian
-    $n$: the time-varying spectral prior of SpecGrad (Koizumi et al., Interspeech 2022), fitted to data instead of
-    inverting the mel filters, and with an exact inverse. Mel frame $f$ and MDCT block $f$ cover the same samples.
+    $\log\sigma_{f,k} = w_k^\top \text{log-mel}_f + b_k$. The weights are the least-squares fit of the
+    log-powers $\log X_{f,k}^2$ of the training set's MDCT coefficients, corrected by $\mathrm{E}\log n^2 =
+    -\gamma - \log 2$ of a Gaussian
+    $n$: the time-varying spectral prior of SpecGrad (Koizumi et al., Interspeech 2022), fitted to data
+    instead of inverting the mel filters, and with an exact inverse. Mel frame $f$ and MDCT block $f$ cover
+    the same samples.
 
     Use it with `model_space="white"`: the entries of Σ spread over many decades.
 
@@ -70,11 +72,12 @@ class MelSpectrumEstimator(PriorEstimator):
         self.register_buffer("bias", torch.full((hop_length,), float("nan")))
 
     def forward(self, log_mel: Tensor) -> LappedPrior:
-        """Log-mel frames (batch, n_mels, frames) to the prior of waveforms (batch, 1, frames · hop_length)."""
+        """Log-mel frames (batch, n_mels, frames) to the prior of waveforms (batch, 1, frames · hop)."""
         self._check_log_mel(log_mel)
         if self.bias[0].isnan():
             raise ValueError(
-                "this MelSpectrumEstimator has not been fitted: call fit(batches of (log_mel, waveform)) or load one"
+                "this MelSpectrumEstimator has not been fitted: call fit(batches of (log_mel, waveform)), "
+                "or load one"
             )
         log_std = F.linear(rearrange(log_mel, "b mel f -> b 1 f mel"), self.weight, self.bias)
         std = log_std.exp().clamp(self.config.floor, self.config.ceiling)
@@ -92,7 +95,8 @@ class MelSpectrumEstimator(PriorEstimator):
             raise ValueError(f"waveform has shape {tuple(waveform.shape)}, expected {expected}")
         features = F.pad(rearrange(log_mel, "b mel f -> (b f) mel"), (0, 1), value=1.0)
         coefficients = mdct(waveform.double(), self.config.hop_length)
-        # A coefficient far below the floor tells nothing about σ, but its logarithm would outweigh all others.
+        # A coefficient far below the floor tells nothing about σ, but its logarithm would outweigh all
+        # others.
         power = coefficients.square().clamp(min=self.config.floor**2 * 1e-2)
         log_std = (power.log() - _MEAN_LOG_CHI_SQUARE) / 2
         statistics.update(features, rearrange(log_std, "b 1 f k -> (b f) k"))
@@ -105,4 +109,6 @@ class MelSpectrumEstimator(PriorEstimator):
     def _check_log_mel(self, log_mel: Tensor) -> None:
         n_mels = self.config.n_mels
         if log_mel.dim() != 3 or log_mel.shape[1] != n_mels:
-            raise ValueError(f"log_mel has shape {tuple(log_mel.shape)}, expected (batch, {n_mels} mel bands, frames)")
+            raise ValueError(
+                f"log_mel has shape {tuple(log_mel.shape)}, expected (batch, {n_mels} mel bands, frames)"
+            )

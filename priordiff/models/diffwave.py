@@ -25,10 +25,12 @@ PriorCondition = Literal["none", "mel_channel", "conditioner"]
 
 
 class DiffWave(ModelMixin, ConfigMixin):
-    r"""The denoiser $\epsilon_\theta(x_t, c, t)$ of DiffWave (Kong et al., ICLR 2021) with PriorGrad's options.
+    r"""The denoiser of DiffWave (Kong et al., ICLR 2021) with PriorGrad's options.
 
-    The defaults are the network of PriorGrad's vocoder (Lee et al., ICLR 2022), 2,619,971 parameters. With `block_size`
-    $B > 1$ each block of $B$ neighbouring samples becomes one position with $B$ channels, which makes the same network
+    The defaults are the network of PriorGrad's vocoder (Lee et al., ICLR 2022), 2,619,971 parameters. With
+    `block_size`
+    $B > 1$ each block of $B$ neighbouring samples becomes one position with $B$ channels, which makes the
+    same network
     $B$ times cheaper: the choice for CPUs.
 
     Args:
@@ -38,8 +40,8 @@ class DiffWave(ModelMixin, ConfigMixin):
         n_mels: number of mel bands of the conditioning.
         hop_length: samples per mel frame, a multiple of `block_size`.
         block_size: samples per position, 1 in the paper.
-        prior_condition: how the network sees the prior's standard deviation per frame (`prior_std` of `forward`): not at
-            all, as one more mel channel, or through a conditioner of its own.
+        prior_condition: how the network sees the prior's standard deviation per frame (`prior_std` of
+            `forward`): not at all, as one more mel channel, or through a conditioner of its own.
 
     Raises:
         ValueError: if a size is not positive or `hop_length` not a multiple of `block_size`.
@@ -97,9 +99,9 @@ class DiffWave(ModelMixin, ConfigMixin):
             for index in range(residual_layers)
         )
         self.skip_projection = _conv(residual_channels, residual_channels, 1)
-        self.output_projection = nn.Conv2d(residual_channels, block_size, 1)
-        nn.init.zeros_(self.output_projection.weight)
-        nn.init.zeros_(self.output_projection.bias)
+        self.output_projection = _conv(residual_channels, block_size, 1)
+        for parameter in self.output_projection.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, sample: Tensor, timestep: Tensor | float, log_mel: Tensor, prior_std: Tensor | None = None
@@ -108,9 +110,11 @@ class DiffWave(ModelMixin, ConfigMixin):
 
         Args:
             sample: noisy waveforms (batch, 1, frames · hop_length).
-            timestep: training step of each item (batch,) or one for all; fractional steps interpolate the embedding.
+            timestep: training step of each item (batch,) or one for all; fractional steps interpolate the
+                embedding.
             log_mel: log-mel frames (batch, n_mels, frames).
-            prior_std: the prior's standard deviation per frame (batch, frames), if `prior_condition` asks for it.
+            prior_std: the prior's standard deviation per frame (batch, frames), if `prior_condition` asks for
+                it.
 
         Returns:
             The prediction (batch, 1, frames · hop_length).
@@ -133,10 +137,10 @@ class DiffWave(ModelMixin, ConfigMixin):
         # One row of positions with the channels last: the layout in which CPUs and GPUs convolve fastest.
         x = rearrange(sample, "b 1 (t block) -> b block 1 t", block=self.config.block_size)
         x = F.relu(self.input_projection(x.contiguous(memory_format=torch.channels_last)))
-        skips = None
+        skips = torch.zeros((), device=x.device, dtype=x.dtype)
         for layer in self.layers:
             x, skip = layer(x, step, condition, prior_condition)
-            skips = skip if skips is None else skips + skip
+            skips = skips + skip
         x = skips / math.sqrt(len(self.layers))
         x = self.output_projection(F.relu(self.skip_projection(x)))
         return rearrange(x, "b block 1 t -> b 1 (t block)")
@@ -154,15 +158,16 @@ class DiffWave(ModelMixin, ConfigMixin):
         Width, depth and mel bands are read off the weights.
 
         Args:
-            source: a state dict, or a path: safetensors, or a checkpoint of torch, read with `weights_only=True` so that
-                no pickled code runs.
+            source: a state dict, or a path: safetensors, or a checkpoint of torch, read with
+                `weights_only=True` so that no pickled code runs.
             dilation_cycle_length: as published for these weights.
             hop_length: samples per mel frame of these weights.
             prior_condition: how these weights take the prior's standard deviation.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if the weights do not fit; the message names every missing, unexpected and misshapen key.
+            ValueError: if the weights do not fit; the message names every missing, unexpected and misshapen
+                key.
 
         Example:
             >>> import torch
@@ -207,8 +212,8 @@ class DiffWave(ModelMixin, ConfigMixin):
         batch, _, frames = log_mel.shape
         if sample.shape != (batch, 1, frames * hop_length):
             raise ValueError(
-                f"sample has shape {tuple(sample.shape)}, expected {(batch, 1, frames * hop_length)} for log_mel of "
-                f"shape {tuple(log_mel.shape)} and hop_length={hop_length}"
+                f"sample has shape {tuple(sample.shape)}, expected {(batch, 1, frames * hop_length)} for "
+                f"log_mel of shape {tuple(log_mel.shape)} and hop_length={hop_length}"
             )
         if (prior_std is not None) != (self.config.prior_condition != "none"):
             raise ValueError(
@@ -229,7 +234,7 @@ class StepEmbedding(nn.Module):
         self.projection2 = nn.Linear(hidden_dim, hidden_dim)
 
     def forward(self, steps: Tensor, dtype: torch.dtype) -> Tensor:
-        """Steps (batch,) to (batch, hidden_dim); a fractional step lies on the line between its neighbours."""
+        """Steps (batch,) to (batch, hidden_dim); a fractional step lies between its neighbours."""
         fraction = (steps - steps.floor())[:, None]
         embedding = torch.lerp(self._sinusoids(steps.floor()), self._sinusoids(steps.ceil()), fraction)
         return F.silu(self.projection2(F.silu(self.projection1(embedding.to(dtype)))))
@@ -242,7 +247,7 @@ class StepEmbedding(nn.Module):
 
 
 class FrameUpsampler(nn.Module):
-    """Frames (batch, channels, frames) to positions (batch, channels, 1, frames · stride) by two learned convolutions."""
+    """Frames (batch, channels, frames) to positions (batch, channels, 1, frames · stride), learned."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -263,7 +268,9 @@ class FrameUpsampler(nn.Module):
 class ResidualLayer(nn.Module):
     """A gated dilated convolution with a residual and a skip output."""
 
-    def __init__(self, channels: int, condition_channels: int, has_prior_conditioner: bool, dilation: int) -> None:
+    def __init__(
+        self, channels: int, condition_channels: int, has_prior_conditioner: bool, dilation: int
+    ) -> None:
         super().__init__()
         self.step_projection = nn.Linear(512, channels)
         self.dilated_conv = _conv(channels, 2 * channels, 3, dilation)

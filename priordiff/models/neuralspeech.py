@@ -30,7 +30,7 @@ _RENAMES = (
 
 
 def read_state_dict(source: Mapping[str, Tensor] | str | os.PathLike[str]) -> dict[str, Tensor]:
-    """A state dict as it is, or from a safetensors file or a checkpoint of torch, whose pickle is not executed.
+    """A state dict as it is, or from a file: safetensors, or a checkpoint of torch whose pickle is not run.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -42,14 +42,20 @@ def read_state_dict(source: Mapping[str, Tensor] | str | os.PathLike[str]) -> di
     if not path.is_file():
         raise FileNotFoundError(f"no such file of weights: {path}")
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        content = (
+            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        )
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is not a file of tensors alone ({reason}): save the model's state dict") from error
+        raise ValueError(
+            f"{path} is not a file of tensors alone ({reason}): save the model's state dict"
+        ) from error
     # The published training script keeps the weights beside the optimizer's state.
     state = content.get("model", content) if isinstance(content, Mapping) else content
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no state dict: expected tensors by name, or such a mapping under 'model'")
+        raise ValueError(
+            f"{path} holds no state dict: expected tensors by name, or such a mapping under 'model'"
+        )
     return dict(state)
 
 
@@ -66,7 +72,9 @@ def infer_sizes(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     sizes: dict[str, Any] = {}
     if (weight := state_dict.get("input_projection.weight")) is not None:
         sizes["residual_channels"] = weight.shape[0]
-    indices = {int(match[1]) for key in state_dict if (match := re.match(r"(?:residual_)?layers\.(\d+)\.", key))}
+    indices = {
+        int(match[1]) for key in state_dict if (match := re.match(r"(?:residual_)?layers\.(\d+)\.", key))
+    }
     if indices:
         sizes["residual_layers"] = max(indices) + 1
     if (weight := state_dict.get("residual_layers.0.conditioner_projection.weight")) is not None:

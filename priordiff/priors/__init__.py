@@ -3,6 +3,6 @@
 from priordiff.priors.diagonal import DiagonalPrior
 from priordiff.priors.gaussian import GaussianPrior
 from priordiff.priors.lapped import LappedPrior
-from priordiff.priors.mdct import inverse_mdct, mdct
+from priordiff.priors.lapped_transform import inverse_mdct, mdct
 
 __all__ = ["DiagonalPrior", "GaussianPrior", "LappedPrior", "inverse_mdct", "mdct"]

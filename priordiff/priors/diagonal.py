@@ -46,7 +46,8 @@ class DiagonalPrior(GaussianPrior):
             self._shape = torch.broadcast_shapes(self.mean.shape, self.std.shape)
         except RuntimeError as error:
             raise ValueError(
-                f"mean of shape {tuple(self.mean.shape)} and std of shape {tuple(self.std.shape)} do not broadcast"
+                f"mean of shape {tuple(self.mean.shape)} and std of shape {tuple(self.std.shape)} do not "
+                "broadcast"
             ) from error
         self.mean, self.std = (self._with_whole_batch(tensor) for tensor in (self.mean, self.std))
 

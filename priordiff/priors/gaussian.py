@@ -19,9 +19,9 @@ __all__ = ["GaussianPrior"]
 class GaussianPrior(ABC):
     r"""A batch of Gaussians $N(\mu, \Sigma)$ with $\Sigma = L L^\top$.
 
-    Dimension 0 of every tensor is the batch, all other dimensions are one event. A covariance structure is a subclass
-    that says how to multiply by $L$ (`color`), by $L^{-1}$ (`whiten`) and what $\log\det\Sigma$ is; everything else
-    follows. Batches broadcast: parameters with a batch of 1 serve every item.
+    Dimension 0 of every tensor is the batch, all other dimensions are one event. A covariance structure is a
+    subclass that says how to multiply by $L$ (`color`), by $L^{-1}$ (`whiten`) and what $\log\det\Sigma$ is;
+    everything else follows. Batches broadcast: parameters with a batch of 1 serve every item.
 
     Attributes:
         mean: μ, broadcastable to the data: 0-dimensional, or with as many dimensions as the data.
@@ -58,7 +58,8 @@ class GaussianPrior(ABC):
         r"""$\log\det\Sigma$ for each batch item, shape (batch,).
 
         Args:
-            event_shape: shape of the event where the parameters broadcast over it; by default the prior's own.
+            event_shape: shape of the event where the parameters broadcast over it; by default the prior's
+                own.
         """
 
     @abstractmethod
@@ -95,7 +96,7 @@ class GaussianPrior(ABC):
         return prior.mean + prior.color(white)
 
     def mahalanobis(self, r: Tensor) -> Tensor:
-        r"""$r^\top\Sigma^{-1}r$ for each batch item, shape (batch,): squared, and without subtracting the mean."""
+        r"""$r^\top\Sigma^{-1}r$ for each batch item, shape (batch,): squared, the mean not subtracted."""
         return self.whiten(r).square().flatten(1).sum(1)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -107,8 +108,9 @@ class GaussianPrior(ABC):
         r"""$\mathrm{KL}(N(\mu, \Sigma)\,\|\,N(\mu', \Sigma'))$ for each batch item, shape (batch,).
 
         $\tfrac12[\operatorname{tr}(\Sigma'^{-1}\Sigma) + (\mu'-\mu)^\top\Sigma'^{-1}(\mu'-\mu) - D
-        + \log\det\Sigma' - \log\det\Sigma]$. The trace has a closed form between priors of the same structure; between
-        different ones it costs one `color` and one `whiten` for every dimension of the event.
+        + \log\det\Sigma' - \log\det\Sigma]$. The trace has a closed form between priors of the same
+        structure; between different ones it costs one `color` and one `whiten` for every dimension of the
+        event.
 
         Args:
             other: the Gaussian with μ′ and Σ′, over events of the same shape.
@@ -125,7 +127,7 @@ class GaussianPrior(ABC):
         return self._map(lambda tensor: tensor.to(device_or_dtype))
 
     def repeat_interleave(self, repeats: int) -> Self:
-        """The prior for `repeats` samples per item, in the order of `torch.repeat_interleave` along the batch."""
+        """The prior for `repeats` samples of each item, ordered as by `torch.repeat_interleave`."""
         return self._map(lambda tensor: tensor.repeat_interleave(repeats, 0) if tensor.dim() else tensor)
 
     def _check_event(self, x: Tensor) -> None:
@@ -138,13 +140,14 @@ class GaussianPrior(ABC):
             or any(size not in (1, wanted) for size, wanted in zip(own, event, strict=True))
         ):
             raise ValueError(
-                f"{type(self).__name__} holds a batch of {self.batch_size} over events of shape {tuple(own)}, which "
-                f"does not fit data of shape {tuple(x.shape)}: the batch and each dimension must be equal, or 1"
+                f"{type(self).__name__} holds {self.batch_size} Gaussians over events of shape {tuple(own)}, "
+                f"which does not fit data of shape {tuple(x.shape)}: the batch and each dimension must be "
+                "equal, or 1"
             )
 
 
 def trace_ratio_by_columns(prior: GaussianPrior, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
-    r"""$\operatorname{tr}(\Sigma'^{-1}\Sigma) = \lVert L'^{-1}L\rVert_F^2$, one column of the identity at a time."""
+    r"""$\operatorname{tr}(\Sigma'^{-1}\Sigma) = \lVert L'^{-1}L\rVert_F^2$, by the identity's columns."""
     batch = max(prior.batch_size, other.batch_size)
     size = math.prod(event_shape)
     total = torch.zeros(batch, device=prior.mean.device, dtype=prior.mean.dtype)
@@ -162,8 +165,8 @@ def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None =
         ValueError: if it is not floating or holds NaN or infinity.
     """
     if not isinstance(value, Tensor):
-        options = {"device": like.device, "dtype": like.dtype} if isinstance(like, Tensor) else {}
-        value = torch.as_tensor(float(value), **options)
+        value = torch.tensor(float(value))
+        value = value.to(like.device, like.dtype) if isinstance(like, Tensor) else value
     if not value.is_floating_point():
         raise ValueError(f"{name} has dtype {value.dtype}, expected a floating dtype")
     if not torch.isfinite(value).all():

@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor
 
 from priordiff.priors.gaussian import GaussianPrior, as_parameter, as_std, trace_ratio_by_columns
-from priordiff.priors.mdct import inverse_mdct, mdct
+from priordiff.priors.lapped_transform import inverse_mdct, mdct
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -21,10 +21,10 @@ __all__ = ["LappedPrior"]
 class LappedPrior(GaussianPrior):
     r"""$\Sigma = M^\top\operatorname{diag}(\sigma^2) M$ with $M$ the orthonormal MDCT of the last axis.
 
-    Noise whose spectrum varies in time, like that of SpecGrad (Koizumi et al., Interspeech 2022), but with an exact
-    square root, inverse and determinant, since the MDCT is an orthonormal basis where the STFT is redundant. $L =
-    M^\top\operatorname{diag}(\sigma)M$ is the symmetric root: white noise keeps its place in time. `color` and `whiten`
-    cost two fast transforms, O(N log H), and compute in float32 at least.
+    Noise whose spectrum varies in time, like that of SpecGrad (Koizumi et al., Interspeech 2022), but with an
+    exact square root, inverse and determinant, since the MDCT is an orthonormal basis where the STFT is
+    redundant. $L = M^\top\operatorname{diag}(\sigma)M$ is the symmetric root: white noise keeps its place in
+    time. `color` and `whiten` cost two fast transforms, O(N log H), and compute in float32 at least.
 
     Args:
         mean: μ, broadcastable to the data (batch, …, N).

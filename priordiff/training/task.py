@@ -42,14 +42,15 @@ class TrainingTask(Protocol):
 
     with the sums $S_k$ of `loss_sums` and the counts $N_k$ of `loss_counts` taken over the whole batch of a
     step: a mean over unmasked elements is exact however the batch is split into processes and micro-batches.
-
-    Attributes:
-        model: Everything trainable, in one module.
-        dataset: The training set.
     """
 
-    model: nn.Module
-    dataset: TrainingDataset
+    @property
+    def model(self) -> nn.Module:
+        """Everything trainable, in one module."""
+
+    @property
+    def dataset(self) -> TrainingDataset:
+        """The training set."""
 
     def collate(self, items: list[Any]) -> Any:
         """Batch made from items of the dataset: a tensor, or tensors in dicts, lists or tuples.

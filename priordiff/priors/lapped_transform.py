@@ -15,11 +15,12 @@ def mdct(x: Tensor, hop_length: int) -> Tensor:
     r"""The modified discrete cosine transform (MDCT) of the last axis, as an orthonormal change of basis.
 
     With hop $H$ and the sine window of length $2H$, block $b$ has the coefficients
-    $X_{b,k} = \sqrt{2/H}\,\sum_n w_n x_{bH - H/2 + n}\cos[\tfrac{\pi}{H}(n + \tfrac12 - \tfrac H2)(k + \tfrac12)]$
-    (Princen, Johnson and Bradley, ICASSP 1987). It is computed as what it is algebraically: neighbouring blocks are
-    rotated into each other around their common boundary (time-domain alias cancellation), then every block goes through
-    an orthonormal DCT-IV (Malvar, *Signal Processing with Lapped Transforms*, 1992). At the two ends of the signal there
-    is no neighbour, hence no rotation, so that N samples give exactly N coefficients and nothing is lost.
+    $X_{b,k} = \sqrt{2/H}\,\sum_n w_n x_{bH - H/2 + n}\cos[\tfrac{\pi}{H}(n + \tfrac12 - \tfrac H2)(k +
+    \tfrac12)]$ (Princen, Johnson and Bradley, ICASSP 1987). It is computed as what it is algebraically:
+    neighbouring blocks are rotated into each other around their common boundary (time-domain alias
+    cancellation), then every block goes through an orthonormal DCT-IV (Malvar, *Signal Processing with Lapped
+    Transforms*, 1992). At the two ends of the signal there is no neighbour, hence no rotation, so that N
+    samples give exactly N coefficients and nothing is lost.
 
     Args:
         x: signal (…, N) with N a multiple of `hop_length`.
