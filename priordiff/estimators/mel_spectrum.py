@@ -11,6 +11,7 @@ from torch import Tensor
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import LinearRegression
 from priordiff.priors import LappedPrior, mdct
+from priordiff.priors.lapped_transform import check_hop_length
 
 __all__ = ["MelSpectrumEstimator"]
 
@@ -66,8 +67,7 @@ class MelSpectrumEstimator(PriorEstimator):
                 raise ValueError(f"{name}={value} must be positive")
         if not ceiling > floor:
             raise ValueError(f"ceiling={ceiling} must be larger than floor={floor}")
-        if hop_length < 2 or hop_length % 2:
-            raise ValueError(f"hop_length={hop_length} must be a positive even number")
+        check_hop_length(hop_length)
         self.register_buffer("weight", torch.full((hop_length, n_mels), float("nan")))
         self.register_buffer("bias", torch.full((hop_length,), float("nan")))
 
@@ -94,7 +94,7 @@ class MelSpectrumEstimator(PriorEstimator):
         if waveform.shape != expected:
             raise ValueError(f"waveform has shape {tuple(waveform.shape)}, expected {expected}")
         features = F.pad(rearrange(log_mel, "b mel f -> (b f) mel"), (0, 1), value=1.0)
-        coefficients = mdct(waveform.double(), self.config.hop_length)
+        coefficients = mdct(waveform.cpu().double(), self.config.hop_length)
         # A coefficient far below the floor tells nothing about σ, but its logarithm would outweigh all
         # others.
         power = coefficients.square().clamp(min=self.config.floor**2 * 1e-2)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from priordiff.priors.gaussian import GaussianPrior, as_parameter, as_std, trace_ratio_by_columns
+from priordiff.priors.gaussian import (
+    GaussianPrior,
+    as_parameter,
+    as_std,
+    expand_batch,
+    sum_over_event,
+    trace_ratio_by_columns,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,7 +56,7 @@ class DiagonalPrior(GaussianPrior):
                 f"mean of shape {tuple(self.mean.shape)} and std of shape {tuple(self.std.shape)} do not "
                 "broadcast"
             ) from error
-        self.mean, self.std = (self._with_whole_batch(tensor) for tensor in (self.mean, self.std))
+        self.mean, self.std = (expand_batch(tensor, self.batch_size) for tensor in (self.mean, self.std))
 
     @property
     def event_shape(self) -> torch.Size:
@@ -69,16 +76,14 @@ class DiagonalPrior(GaussianPrior):
 
     def log_det(self, event_shape: Sequence[int] | None = None) -> Tensor:
         event_shape = self.event_shape if event_shape is None else event_shape
-        return 2 * self.std.log().expand(self.batch_size, *event_shape).flatten(1).sum(1)
+        self._check_shape((self.batch_size, *event_shape))
+        return sum_over_event(2 * self.std.log().expand(self.batch_size, *event_shape))
 
     def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
         if not isinstance(other, DiagonalPrior):
             return trace_ratio_by_columns(self, other, event_shape)
         ratio = (self.std / other.std).square()
-        return ratio.expand(max(self.batch_size, other.batch_size), *event_shape).flatten(1).sum(1)
+        return sum_over_event(ratio.expand(max(self.batch_size, other.batch_size), *event_shape))
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
         return type(self)(function(self.mean), function(self.std))
-
-    def _with_whole_batch(self, tensor: Tensor) -> Tensor:
-        return tensor.expand(self.batch_size, *tensor.shape[1:]) if tensor.dim() else tensor

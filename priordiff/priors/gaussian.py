@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from einops import reduce
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -97,12 +98,14 @@ class GaussianPrior(ABC):
 
     def mahalanobis(self, r: Tensor) -> Tensor:
         r"""$r^\top\Sigma^{-1}r$ for each batch item, shape (batch,): squared, the mean not subtracted."""
-        return self.whiten(r).square().flatten(1).sum(1)
+        return sum_over_event(self.whiten(r).square())
 
     def log_prob(self, x: Tensor) -> Tensor:
         r"""$\log N(x; \mu, \Sigma)$ for each batch item, shape (batch,)."""
+        self._check_event(x)
         log_det = self.log_det(x.shape[1:])
-        return -0.5 * (self.mahalanobis(x - self.mean) + log_det + x[0].numel() * math.log(2 * math.pi))
+        size = math.prod(x.shape[1:])
+        return -0.5 * (self.mahalanobis(x - self.mean) + log_det + size * math.log(2 * math.pi))
 
     def kl_divergence(self, other: GaussianPrior) -> Tensor:
         r"""$\mathrm{KL}(N(\mu, \Sigma)\,\|\,N(\mu', \Sigma'))$ for each batch item, shape (batch,).
@@ -114,11 +117,13 @@ class GaussianPrior(ABC):
 
         Args:
             other: the Gaussian with μ′ and Σ′, over events of the same shape.
+
+        Raises:
+            ValueError: if the two are not over the same events; the message names the shapes of both.
         """
-        event_shape = torch.broadcast_shapes(self.event_shape, other.event_shape)
-        batch = max(self.batch_size, other.batch_size)
+        batch, *event_shape = self._common_shape(other)
         difference = (other.mean - self.mean).expand(batch, *event_shape)
-        trace = self._trace_ratio(other, event_shape)
+        trace = self._trace_ratio(other, torch.Size(event_shape))
         log_det_ratio = other.log_det(event_shape) - self.log_det(event_shape)
         return 0.5 * (trace + other.mahalanobis(difference) - math.prod(event_shape) + log_det_ratio)
 
@@ -132,18 +137,38 @@ class GaussianPrior(ABC):
 
     def _check_event(self, x: Tensor) -> None:
         """Raises a ValueError that names both shapes unless this prior's parameters broadcast to `x`."""
-        batch, *event = x.shape if x.dim() else (0,)
-        own = self.event_shape
-        if own and (
-            len(own) != len(event)
-            or self.batch_size not in (1, batch)
-            or any(size not in (1, wanted) for size, wanted in zip(own, event, strict=True))
-        ):
+        self._check_shape(x.shape)
+
+    def _check_shape(self, shape: Sequence[int]) -> None:
+        if not self._fits(shape):
             raise ValueError(
-                f"{type(self).__name__} holds {self.batch_size} Gaussians over events of shape {tuple(own)}, "
-                f"which does not fit data of shape {tuple(x.shape)}: the batch and each dimension must be "
+                f"{self._described()}, which does not fit data of shape {tuple(shape)}: the batch and each "
+                "dimension must be equal, or 1"
+            )
+
+    def _fits(self, shape: Sequence[int]) -> bool:
+        own = (self.batch_size, *self.event_shape)
+        made_of_numbers = own == (1,)
+        return made_of_numbers or (
+            len(own) == len(shape)
+            and all(size in (1, wanted) for size, wanted in zip(own, shape, strict=True))
+        )
+
+    def _common_shape(self, other: GaussianPrior) -> tuple[int, ...]:
+        """The shape, batch first, of data that fit this prior and `other`."""
+        ours, theirs = (prior.event_shape or self.event_shape or other.event_shape for prior in (self, other))
+        event_shape = (max(sizes) for sizes in zip(ours, theirs, strict=False))
+        shape = (max(self.batch_size, other.batch_size), *event_shape)
+        if not (self._fits(shape) and other._fits(shape)):
+            raise ValueError(
+                f"{self._described()}, and {other._described()}: the batch and each dimension must be "
                 "equal, or 1"
             )
+        return shape
+
+    def _described(self) -> str:
+        shape = tuple(self.event_shape)
+        return f"{type(self).__name__} holds {self.batch_size} Gaussians over events of shape {shape}"
 
 
 def trace_ratio_by_columns(prior: GaussianPrior, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
@@ -158,6 +183,19 @@ def trace_ratio_by_columns(prior: GaussianPrior, other: GaussianPrior, event_sha
     return total
 
 
+def sum_over_event(values: Tensor) -> Tensor:
+    """The sum of each batch item's values, shape (batch,)."""
+    return reduce(values, "batch ... -> batch", "sum")
+
+
+def expand_batch(parameter: Tensor, batch_size: int) -> Tensor:
+    """A parameter for the whole batch, unless it is a number."""
+    # A parameter that is whole already stays the caller's own, so that a prior of leaf tensors can be copied.
+    if not parameter.dim() or len(parameter) == batch_size:
+        return parameter
+    return parameter.expand(batch_size, *parameter.shape[1:])
+
+
 def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None = None) -> Tensor:
     """`value` as a finite floating tensor, on the device and of the dtype of `like` if `value` is a number.
 
@@ -165,8 +203,10 @@ def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None =
         ValueError: if it is not floating or holds NaN or infinity.
     """
     if not isinstance(value, Tensor):
-        value = torch.tensor(float(value))
-        value = value.to(like.device, like.dtype) if isinstance(like, Tensor) else value
+        if isinstance(like, Tensor) and like.is_floating_point():
+            value = torch.tensor(float(value), device=like.device, dtype=like.dtype)
+        else:
+            value = torch.tensor(float(value))
     if not value.is_floating_point():
         raise ValueError(f"{name} has dtype {value.dtype}, expected a floating dtype")
     if not torch.isfinite(value).all():

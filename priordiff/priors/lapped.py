@@ -9,8 +9,15 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from priordiff.priors.gaussian import GaussianPrior, as_parameter, as_std, trace_ratio_by_columns
-from priordiff.priors.lapped_transform import inverse_mdct, mdct
+from priordiff.priors.gaussian import (
+    GaussianPrior,
+    as_parameter,
+    as_std,
+    expand_batch,
+    sum_over_event,
+    trace_ratio_by_columns,
+)
+from priordiff.priors.lapped_transform import check_hop_length, inverse_mdct, mdct
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,7 +39,8 @@ class LappedPrior(GaussianPrior):
         hop_length: H, even: samples per block.
 
     Raises:
-        ValueError: if σ's last axis is not `hop_length` long, a parameter is not finite or σ not positive.
+        ValueError: if the hop is odd, σ's last axis is not `hop_length` long, a parameter is not finite or σ
+            not positive.
 
     Example:
         >>> std = torch.ones(1, 1, 4, 8)
@@ -45,7 +53,7 @@ class LappedPrior(GaussianPrior):
     def __init__(self, mean: Tensor | float, std: Tensor, hop_length: int) -> None:
         self.std = as_std(std)
         self.mean = as_parameter("mean", mean, like=std)
-        self.hop_length = hop_length
+        self.hop_length = check_hop_length(hop_length)
         if self.std.dim() < 3 or self.std.shape[-1] != hop_length:
             raise ValueError(
                 f"std has shape {tuple(self.std.shape)}, expected (batch, …, blocks, hop_length={hop_length})"
@@ -61,9 +69,7 @@ class LappedPrior(GaussianPrior):
             raise ValueError(
                 f"mean of shape {tuple(self.mean.shape)} does not broadcast to data of shape {samples}"
             ) from error
-        self.std = self.std.expand(self._shape[0], *self.std.shape[1:])
-        if self.mean.dim():
-            self.mean = self.mean.expand(self._shape[0], *self.mean.shape[1:])
+        self.mean, self.std = (expand_batch(tensor, self.batch_size) for tensor in (self.mean, self.std))
 
     @property
     def event_shape(self) -> torch.Size:
@@ -74,28 +80,29 @@ class LappedPrior(GaussianPrior):
         return self._shape[0]
 
     def color(self, z: Tensor) -> Tensor:
-        return self._scale_coefficients(z, self.std)
+        return self._on_coefficients(torch.mul, z)
 
     def whiten(self, r: Tensor) -> Tensor:
-        return self._scale_coefficients(r, self.std.reciprocal())
+        return self._on_coefficients(torch.div, r)
 
     def log_det(self, event_shape: Sequence[int] | None = None) -> Tensor:
         event_shape = self.event_shape if event_shape is None else event_shape
+        self._check_shape((self.batch_size, *event_shape))
         per_sample = rearrange(2 * self.std.log(), "... block k -> ... (block k)")
-        return per_sample.expand(self.batch_size, *event_shape).flatten(1).sum(1)
+        return sum_over_event(per_sample.expand(self.batch_size, *event_shape))
 
-    def _scale_coefficients(self, x: Tensor, scale: Tensor) -> Tensor:
+    def _on_coefficients(self, operation: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> Tensor:
         self._check_event(x)
         result_dtype = torch.promote_types(x.dtype, self.std.dtype)
         compute_dtype = torch.promote_types(result_dtype, torch.float32)
-        coefficients = mdct(x.to(compute_dtype), self.hop_length) * scale.to(compute_dtype)
+        coefficients = operation(mdct(x.to(compute_dtype), self.hop_length), self.std.to(compute_dtype))
         return inverse_mdct(coefficients).to(result_dtype)
 
     def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
         if not isinstance(other, LappedPrior) or other.hop_length != self.hop_length:
             return trace_ratio_by_columns(self, other, event_shape)
         ratio = rearrange((self.std / other.std).square(), "... block k -> ... (block k)")
-        return ratio.expand(max(self.batch_size, other.batch_size), *event_shape).flatten(1).sum(1)
+        return sum_over_event(ratio.expand(max(self.batch_size, other.batch_size), *event_shape))
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
         return type(self)(function(self.mean), function(self.std), self.hop_length)

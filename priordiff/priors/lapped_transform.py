@@ -41,8 +41,7 @@ def mdct(x: Tensor, hop_length: int) -> Tensor:
         >>> torch.allclose(coefficients.square().sum(), x.square().sum())
         True
     """
-    if hop_length < 2 or hop_length % 2:
-        raise ValueError(f"hop_length={hop_length} must be a positive even number")
+    check_hop_length(hop_length)
     if x.shape[-1] % hop_length:
         raise ValueError(f"the signal's length {x.shape[-1]} is not a multiple of hop_length={hop_length}")
     blocks = rearrange(x, "... (block sample) -> ... block sample", sample=hop_length)
@@ -50,18 +49,34 @@ def mdct(x: Tensor, hop_length: int) -> Tensor:
 
 
 def inverse_mdct(coefficients: Tensor) -> Tensor:
-    """The inverse, and transpose, of `mdct`: coefficients (…, blocks, H) to the signal (…, blocks · H)."""
+    """The inverse, and transpose, of `mdct`: coefficients (…, blocks, H) to the signal (…, blocks · H).
+
+    Raises:
+        ValueError: if the hop, the length of the last axis, is odd.
+    """
+    check_hop_length(coefficients.shape[-1])
     blocks = _rotate_boundaries(_dct_iv(coefficients), inverse=True)
     return rearrange(blocks, "... block sample -> ... (block sample)")
+
+
+def check_hop_length(hop_length: int) -> int:
+    """The hop length, if it is one of an MDCT.
+
+    Raises:
+        ValueError: if it is not a positive even number.
+    """
+    if hop_length < 2 or hop_length % 2:
+        raise ValueError(f"hop_length={hop_length} must be a positive even number")
+    return hop_length
 
 
 def _rotate_boundaries(blocks: Tensor, inverse: bool) -> Tensor:
     """Rotates each pair of samples that lie mirrored around an inner boundary by the sine window's angle."""
     hop_length = blocks.shape[-1]
     half = hop_length // 2
-    distance = torch.arange(half, device=blocks.device, dtype=torch.float64) + 0.5
+    distance = torch.arange(half, device=blocks.device, dtype=blocks.dtype) + 0.5
     angle = (math.pi / 4) * (1 - distance / half)
-    cosine, sine = angle.cos().to(blocks.dtype), angle.sin().to(blocks.dtype)
+    cosine, sine = angle.cos(), angle.sin()
     if inverse:
         sine = -sine
     first, second = blocks[..., :half], blocks[..., half:]
@@ -76,9 +91,9 @@ def _rotate_boundaries(blocks: Tensor, inverse: bool) -> Tensor:
 def _dct_iv(x: Tensor) -> Tensor:
     """Orthonormal DCT-IV of the last axis, its own inverse, by one complex FFT of half the length."""
     length = x.shape[-1]
-    index = torch.arange(length // 2, device=x.device, dtype=torch.float64)
+    index = torch.arange(length // 2, device=x.device, dtype=x.dtype)
     angle = -math.pi / length * (index + 0.125)
-    twiddle = torch.complex(angle.cos(), angle.sin()).to(x.dtype.to_complex())
+    twiddle = torch.complex(angle.cos(), angle.sin())
     packed = torch.complex(x[..., 0::2].contiguous(), x[..., 1::2].flip(-1).contiguous())
     spectrum = torch.fft.fft(packed * twiddle, norm="ortho") * twiddle
     return torch.stack([spectrum.real, -spectrum.imag.flip(-1)], dim=-1).flatten(-2)

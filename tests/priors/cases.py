@@ -1,0 +1,58 @@
+"""Priors of every structure over events of shape (2, 8), and the same Gaussians as matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from priordiff import DiagonalPrior, GaussianPrior, LappedPrior
+
+MakePrior = Callable[[int], GaussianPrior]
+
+EVENT = (2, 8)
+HOP_LENGTH = 4
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def positive(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.2
+
+
+# Name: the batch to the prior. A prior whose parameters do not depend on the batch serves any.
+PRIORS: dict[str, MakePrior] = {
+    "diagonal": lambda batch: DiagonalPrior(random(batch, *EVENT), positive(batch, *EVENT)),
+    "diagonal, mean for the batch": lambda batch: DiagonalPrior(random(batch, 1, 1), 0.7),
+    "diagonal, mean for one": lambda batch: DiagonalPrior(random(1, *EVENT), positive(batch, 1, 8)),
+    "diagonal, std for one": lambda batch: DiagonalPrior(random(batch, 2, 1), positive(1, 1, 8)),
+    "diagonal, std a 0-d tensor": lambda batch: DiagonalPrior(random(batch, *EVENT), positive()),
+    "isotropic": lambda batch: DiagonalPrior(1.5, torch.tensor(0.3, dtype=torch.float64)),
+    "lapped": lambda batch: LappedPrior(random(batch, *EVENT), positive(batch, 2, 2, 4), HOP_LENGTH),
+    "lapped, one block": lambda batch: LappedPrior(0.5, positive(batch, 2, 1, 8), 8),
+    "lapped, std for one": lambda batch: LappedPrior(random(batch, 1, 1), positive(1, 1, 2, 4), HOP_LENGTH),
+    "lapped, mean for one": lambda batch: LappedPrior(random(1, *EVENT), positive(batch, 1, 4, 2), 2),
+}
+
+
+@dataclass
+class Dense:
+    """The same Gaussians as explicit matrices, over flattened events."""
+
+    root: Tensor
+    gaussian: torch.distributions.MultivariateNormal
+
+
+def dense(prior: GaussianPrior, batch: int) -> Dense:
+    size = EVENT[0] * EVENT[1]
+    columns = [
+        prior.color(unit.reshape(1, *EVENT).expand(batch, *EVENT)).reshape(batch, size)
+        for unit in torch.eye(size, dtype=torch.float64)
+    ]
+    root = torch.stack(columns, dim=-1)
+    mean = prior.mean.expand(batch, *EVENT).reshape(batch, size)
+    return Dense(root, torch.distributions.MultivariateNormal(mean, root @ root.mT))
