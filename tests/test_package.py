@@ -37,15 +37,16 @@ EXTRAS = [
 
 # What the modules of a room may import: rooms of lower floors, and which packages they must not know.
 FLOORS: dict[str, tuple[set[str], set[str]]] = {
+    "files": (set(), {"torch", "diffusers", "torchaudio", "accelerate"}),
     "priors": (set(), {"diffusers", "torchaudio", "accelerate"}),
     "estimators": ({"priors", "audio"}, {"accelerate"}),
     "schedulers": ({"priors"}, {"torchaudio", "accelerate"}),
     "losses": ({"priors"}, {"diffusers", "torchaudio", "accelerate"}),
     "models": (set(), {"torchaudio", "accelerate"}),
-    "audio": (set(), {"diffusers", "accelerate"}),
+    "audio": ({"files"}, {"diffusers", "accelerate"}),
     "pipelines": ({"priors", "estimators", "schedulers", "losses", "models", "audio"}, {"accelerate"}),
     "training": (set(ROOMS) - {"report"}, {"examples"}),
-    "report": ({"training", "audio"}, {"examples"}),
+    "report": ({"files", "audio"}, {"examples"}),
 }
 
 

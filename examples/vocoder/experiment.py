@@ -13,8 +13,8 @@ from accelerate import PartialState
 from priordiff import VocoderPipeline
 from priordiff.audio import AudioCorpus, LogMelSpectrogram, write_audio
 from priordiff.audio.metrics import average_scores, evaluate_speech
+from priordiff.files import write_text
 from priordiff.training import Trainer
-from priordiff.training.atomic import write_text
 from vocoder.configuration import VocoderConfig
 from vocoder.task import VocoderTask, evaluation_targets, synthesize
 

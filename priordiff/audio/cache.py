@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from priordiff.audio.files import atomic_path, read_audio, remove_leftovers
+from priordiff.audio.files import read_audio
 from priordiff.audio.sources import AudioSource, find_audio
+from priordiff.files import atomic_path, remove_partials, write_text
 
 __all__ = ["AudioCache", "CacheSettings", "Recording", "prepare_cache"]
 
@@ -145,16 +146,14 @@ def _samples_path(cache_dir: Path, key: str) -> Path:
 def _write_cache(
     sources: list[AudioSource], cache_dir: Path, key: str, settings: CacheSettings, progress: bool
 ) -> AudioCache:
-    remove_leftovers(cache_dir)
+    remove_partials(cache_dir, shared=True)
     samples_path = _samples_path(cache_dir, key)
     with atomic_path(samples_path) as temporary, temporary.open("wb") as file:
         bar = tqdm(sources, "reading audio", disable=not progress)
         recordings, skipped = _write_samples(bar, file, settings)
-    with atomic_path(cache_dir / _SKIPPED) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in skipped), "utf-8", "backslashreplace")
+    write_text(cache_dir / _SKIPPED, "".join(f"{line}\n" for line in skipped))
     index = {"key": key, "recordings": [asdict(recording) for recording in recordings], "skipped": skipped}
-    with atomic_path(cache_dir / _INDEX) as temporary:
-        temporary.write_text(json.dumps(index), encoding="utf-8")
+    write_text(cache_dir / _INDEX, json.dumps(index))
     for outdated in cache_dir.glob("samples-*.f32"):
         if outdated != samples_path:
             outdated.unlink(missing_ok=True)

@@ -18,7 +18,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from priordiff.audio.espeak import speak
-from priordiff.audio.files import atomic_path, remove_leftovers, write_audio
+from priordiff.audio.files import write_audio
+from priordiff.files import remove_partials, write_text
 
 __all__ = ["make_corpus", "shipped_sentences"]
 
@@ -104,18 +105,18 @@ def make_corpus(
     if made != {**recipe, "complete": False}:
         for outdated in [directory / "metadata.csv", *wavs.glob("demo-*.wav")]:
             outdated.unlink(missing_ok=True)
-        _write_text(directory / _MARKER, json.dumps({**recipe, "complete": False}, indent=2))
+        write_text(directory / _MARKER, json.dumps({**recipe, "complete": False}, indent=2))
     wavs.mkdir(exist_ok=True)
-    remove_leftovers(directory)
-    remove_leftovers(wavs)
+    for folder in (directory, wavs):
+        remove_partials(folder, shared=True)
     _logger.info("making a corpus of %d utterances with espeak-ng in %s", len(sentences), directory)
     for index, sentence in enumerate(tqdm(sentences, "speaking", disable=not progress)):
         path = wavs / f"{_name(index)}.wav"
         if not path.exists():
             write_audio(path, _utterance(index, sentence), _SAMPLE_RATE)
     rows = "".join(f"{_name(index)}|{sentence}|{sentence}\n" for index, sentence in enumerate(sentences))
-    _write_text(directory / "metadata.csv", rows)
-    _write_text(directory / _MARKER, json.dumps({**recipe, "complete": True}, indent=2))
+    write_text(directory / "metadata.csv", rows)
+    write_text(directory / _MARKER, json.dumps({**recipe, "complete": True}, indent=2))
     return directory
 
 
@@ -158,8 +159,3 @@ def _read_marker(directory: Path) -> dict[str, Any] | None:
         return json.loads((directory / _MARKER).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")

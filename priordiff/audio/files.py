@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,62 +11,11 @@ import torch
 from torch import Tensor
 
 from priordiff.audio._extra import require
+from priordiff.files import atomic_path
 
-__all__ = ["AUDIO_EXTENSIONS", "atomic_path", "read_audio", "remove_leftovers", "write_audio"]
+__all__ = ["AUDIO_EXTENSIONS", "read_audio", "write_audio"]
 
 AUDIO_EXTENSIONS = (".flac", ".mp3", ".ogg", ".wav")
-
-_LEFTOVER_SECONDS = 3600.0
-
-
-@contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields a temporary path beside `path` that replaces it when the block ends without an exception.
-
-    Whoever reads `path` sees the old file or the whole new one, never a part; after an exception nothing is
-    left behind.
-
-    Args:
-        path: the file to create or replace; its folder must exist.
-
-    Raises:
-        OSError: the block could not write it.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> with atomic_path(folder / "notes.txt") as temporary:
-        ...     _ = temporary.write_text("whole")
-        >>> [file.name for file in folder.iterdir()]
-        ['notes.txt']
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(
-            f"cannot write {path} ({error.strerror or error}): check free space and permissions"
-        ) from error
-    finally:
-        # Suppressed, since in a folder that cannot be written there is nothing to remove.
-        with suppress(OSError):
-            temporary.unlink()
-
-
-def remove_leftovers(directory: Path) -> None:
-    """Removes the temporary files that a killed process left in a folder.
-
-    Only those untouched for an hour: a younger one may be in use by another process.
-
-    Args:
-        directory: a folder in which [`atomic_path`][priordiff.audio.files.atomic_path] was used.
-    """
-    for leftover in directory.glob(".*.tmp"):
-        with suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
-                leftover.unlink()
 
 
 def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:

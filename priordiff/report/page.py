@@ -10,10 +10,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from priordiff.files import write_text
 from priordiff.report.chart import Run, draw, merge_runs
 from priordiff.report.media import data_uri
 from priordiff.report.table import Cell, Column, lay_out
-from priordiff.training.atomic import write_text
 
 __all__ = ["Figure", "Report"]
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from priordiff.training.atomic import partial_path, publish, remove_partials, write_text
+from priordiff.files import atomic_path, remove_partials, remove_whole, write_text
 
 __all__ = ["Checkpoints", "Progress", "TrainingState"]
 
@@ -66,9 +64,18 @@ class TrainingState:
 
         Args:
             folder: An empty folder.
+
+        Raises:
+            OSError: If it can't be written.
+            SafetensorError: Likewise.
         """
         save_model(self.model, str(folder / "model.safetensors"))
-        torch.save({name: part.state_dict() for name, part in self._parts().items()}, folder / "training.pt")
+        states = {name: part.state_dict() for name, part in self._parts().items()}
+        try:
+            torch.save(states, folder / "training.pt")
+        except RuntimeError as error:
+            # This is how torch reports a full disk.
+            raise OSError(" ".join(str(error).split())) from error
         write_text(folder / "progress.json", json.dumps(dataclasses.asdict(self.progress)))
 
     def load(self, folder: Path) -> None:
@@ -163,21 +170,13 @@ class Checkpoints:
             OSError: If it can't be written; earlier ones are kept and nothing of it stays.
         """
         path = self.folder / f"step-{state.progress.step:08d}"
-        partial = partial_path(path)
         try:
-            partial.mkdir(parents=True)
-            state.save(partial)
-            publish(partial, path)
-        # On a full disk safetensors raises its own error, and torch.save a RuntimeError.
-        except (OSError, RuntimeError, SafetensorError) as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            reason = " ".join((getattr(error, "strerror", None) or str(error)).split())
+            with atomic_path(path, "save checkpoint") as folder:
+                folder.mkdir(parents=True)
+                state.save(folder)
+        except OSError as error:
             kept = f"{latest} is kept" if (latest := self.latest()) else "there is no earlier one"
-            raise OSError(
-                f"could not save checkpoint {path} ({reason}): check free space and permissions; {kept}"
-            ) from error
+            raise OSError(f"{error}; {kept}") from error
         for outdated in self.all()[: -self.keep]:
-            # Renamed first: a process killed in the middle must not leave a checkpoint with files missing.
-            os.replace(outdated, partial_path(outdated))
-            shutil.rmtree(partial_path(outdated))
+            remove_whole(outdated)
         return path

@@ -14,7 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from priordiff.training.atomic import write_text
+from priordiff.files import write_text
 
 __all__ = ["ADJUSTABLE", "changed_keys", "expect", "load_config", "save_config"]
 

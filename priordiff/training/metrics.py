@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from priordiff.training.atomic import write_text
+from priordiff.files import write_text
 
 __all__ = ["MetricsLog", "read_metrics"]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from priordiff.training.atomic import partial_path, publish, remove_partials
+from priordiff.files import atomic_path, remove_partials
 from priordiff.training.checkpoints import Checkpoints, TrainingState
 from priordiff.training.config import changed_keys, load_config, save_config
 from priordiff.training.metrics import MetricsLog
@@ -90,17 +89,9 @@ class RunFolder:
         Raises:
             OSError: If it can't be written.
         """
-        path = self.path / "model"
-        partial = partial_path(path)
-        try:
-            partial.mkdir()
-            save(partial)
-            publish(partial, path)
-        except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise OSError(
-                f"could not export to {path} ({error.strerror or error}): check free space and permissions"
-            ) from error
+        with atomic_path(self.path / "model", "export to") as folder:
+            folder.mkdir()
+            save(folder)
 
     def _mismatch(self, key: str, before: object, after: object) -> ValueError:
         return ValueError(

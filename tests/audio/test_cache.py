@@ -191,7 +191,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "replace", full_disk)
-    with pytest.raises(OSError, match=r"cannot write .*cache.* \(No space left on device\)") as caught:
+    with pytest.raises(OSError, match=r"could not write .*cache.* \(No space left on device\)") as caught:
         prepare(tmp_path)
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "cache").iterdir())

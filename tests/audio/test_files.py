@@ -10,7 +10,6 @@ import soundfile
 import torch
 
 from priordiff.audio import read_audio, write_audio
-from priordiff.audio.files import atomic_path, remove_leftovers
 
 
 def tone(sample_rate: int, seconds: float = 0.5, frequency: float = 220.0) -> np.ndarray:
@@ -161,23 +160,3 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"no_folder.tone\.wav"):
         write_audio(tmp_path / "no_folder" / "tone.wav", torch.zeros(10), 22050)
-
-
-def test_an_interrupted_block_leaves_nothing(tmp_path: Path) -> None:
-    def write_half() -> None:
-        with atomic_path(tmp_path / "file") as temporary:
-            temporary.write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_half()
-    assert not list(tmp_path.iterdir())
-
-
-def test_only_old_leftovers_are_removed(tmp_path: Path) -> None:
-    old, young = tmp_path / ".a.wav.1.tmp", tmp_path / ".b.wav.2.tmp"
-    old.touch()
-    young.touch()
-    os.utime(old, (0, 0))
-    remove_leftovers(tmp_path)
-    assert list(tmp_path.iterdir()) == [young]
