@@ -15,14 +15,18 @@ from priordiff.audio import AudioCorpus, LogMelSpectrogram, make_corpus, split
 from priordiff.training import Draw
 from vocoder.configuration import VocoderConfig
 
-__all__ = ["Crop", "CropDataset", "prepare_corpus"]
+__all__ = ["MARGIN_FRAMES", "Crop", "CropDataset", "prepare_corpus"]
 
-# Frames at each side of a crop whose samples reach into the crop's own frames.
-_MARGIN = 2
+# Frames at each side of a crop that only serve to whiten its own frames as in the whole recording: a lapped
+# transform reaches over the edges of its blocks, and at a cut it would find a jump instead of a neighbour.
+MARGIN_FRAMES = 2
+
+# Frames at each side of a crop whose samples reach into its log-mel frames.
+_MEL_FRAMES = 2
 
 
 class Crop(TypedDict):
-    """A training sample: waveform (1, frames · hop), log-mel (n_mels, frames), the recording's index."""
+    """A training sample, with margins: waveform (1, frames · hop), log-mel (n_mels, frames), recording."""
 
     waveform: Tensor
     log_mel: Tensor
@@ -33,7 +37,8 @@ def prepare_corpus(config: VocoderConfig) -> tuple[AudioCorpus, AudioCorpus]:
     """The training and validation recordings, made or decoded on first use by the main process."""
     corpus = config.corpus
     cache = Path(corpus.cache_directory)
-    crop_seconds = corpus.crop_frames * config.mel.hop_length / config.mel.sample_rate
+    frames = corpus.crop_frames + 2 * MARGIN_FRAMES
+    crop_seconds = frames * config.mel.hop_length / config.mel.sample_rate
     state = PartialState()
     with state.main_process_first():
         if corpus.directory is None:
@@ -53,12 +58,18 @@ def prepare_corpus(config: VocoderConfig) -> tuple[AudioCorpus, AudioCorpus]:
 
 
 class CropDataset:
-    """Random crops of `crop_frames` mel frames; the log-mel is the one of the whole recording, cropped."""
+    """Random crops with margins; the log-mel is the one of the whole recording, cropped.
+
+    Args:
+        corpus: recordings that are long enough.
+        log_mel: the transform.
+        crop_frames: mel frames of a crop without its `MARGIN_FRAMES` at each side.
+    """
 
     def __init__(self, corpus: AudioCorpus, log_mel: LogMelSpectrogram, crop_frames: int) -> None:
         self.corpus = corpus
         self.log_mel = log_mel
-        self.crop_frames = crop_frames
+        self.frames = crop_frames + 2 * MARGIN_FRAMES
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -66,9 +77,9 @@ class CropDataset:
     def __getitem__(self, draw: Draw) -> Crop:
         hop_length = self.log_mel.hop_length
         total = self.corpus.recordings[draw.index].num_samples // hop_length
-        start = int(torch.randint(total - self.crop_frames + 1, (), generator=draw.generator("crop")))
-        stop = start + self.crop_frames
-        first, last = max(0, start - _MARGIN), min(total, stop + _MARGIN)
+        start = int(torch.randint(total - self.frames + 1, (), generator=draw.generator("crop")))
+        stop = start + self.frames
+        first, last = max(0, start - _MEL_FRAMES), min(total, stop + _MEL_FRAMES)
         waveform = self.corpus.crop(draw.index, first * hop_length, (last - first) * hop_length)
         log_mel = self.log_mel(waveform[None])[0]
         return {

@@ -22,7 +22,7 @@ from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
 from priordiff.report import spectrogram_png
 from priordiff.training import Evaluation
 from vocoder.configuration import VocoderConfig
-from vocoder.data import Crop, CropDataset
+from vocoder.data import MARGIN_FRAMES, Crop, CropDataset
 from vocoder.priors import PRIORS
 
 __all__ = ["VocoderTask"]
@@ -57,7 +57,9 @@ class VocoderTask:
         return default_collate(items)
 
     def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
-        return {"diffusion": batch["waveform"].numel()}
+        return {
+            "diffusion": len(batch["waveform"]) * self.config.corpus.crop_frames * self.log_mel.hop_length
+        }
 
     def loss_sums(
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
@@ -68,13 +70,18 @@ class VocoderTask:
         draws = [torch.randint(steps, (), generator=generator) for generator in generators]
         timesteps = torch.stack(draws).to(waveform.device)
 
-        prior, prior_std = self._prior(log_mel)
         scheduler = self.scheduler
-        scheduler.set_prior(prior)
+        scheduler.set_prior(self._prior(log_mel))
         noisy = scheduler.scale_model_input(scheduler.add_noise(waveform, noise, timesteps), timesteps)
-        prediction = model(noisy, timesteps, log_mel, prior_std).float()
         target = scheduler.training_target(waveform, noise, timesteps)
-        weighting = None if scheduler.model_space == "white" else prior
+
+        margin = MARGIN_FRAMES * self.log_mel.hop_length
+        noisy, target = noisy[..., margin:-margin], target[..., margin:-margin]
+        log_mel = log_mel[..., MARGIN_FRAMES:-MARGIN_FRAMES]
+        has_condition = self.config.model.prior_condition != "none"
+        prior_std = self.estimator.frame_std(log_mel) if self.estimator and has_condition else None
+        prediction = model(noisy, timesteps, log_mel, prior_std).float()
+        weighting = None if scheduler.model_space == "white" else self._prior(log_mel)
         return {"diffusion": prior_loss(prediction, target, weighting, reduction="sum")}
 
     def evaluate(self, step: int) -> Evaluation:
@@ -106,12 +113,8 @@ class VocoderTask:
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
-    def _prior(self, log_mel: Tensor) -> tuple[GaussianPrior | None, Tensor | None]:
-        if self.estimator is None:
-            return None, None
-        self.estimator.to(log_mel.device)
-        has_condition = self.config.model.prior_condition != "none"
-        return self.estimator(log_mel), self.estimator.frame_std(log_mel) if has_condition else None
+    def _prior(self, log_mel: Tensor) -> GaussianPrior | None:
+        return None if self.estimator is None else self.estimator.to(log_mel.device)(log_mel)
 
 
 def evaluation_targets(config: VocoderConfig, validation: AudioCorpus) -> list[Tensor]:
