@@ -122,9 +122,9 @@ class DiffWave(ModelMixin, ConfigMixin):
         Raises:
             ValueError: if the shapes do not fit each other or the configuration.
         """
-        self._check_inputs(sample, log_mel, prior_std)
-        steps = torch.as_tensor(timestep, device=sample.device, dtype=torch.float32).expand(len(sample))
-        step = self.step_embedding(steps, sample.dtype)
+        steps = torch.as_tensor(timestep, device=sample.device, dtype=torch.float32)
+        self._check_inputs(sample, steps, log_mel, prior_std)
+        step = self.step_embedding(steps.expand(len(sample)), sample.dtype)
         prior_condition = None
         if prior_std is not None:
             prior_channel = prior_std[:, None]
@@ -192,7 +192,7 @@ class DiffWave(ModelMixin, ConfigMixin):
             "missing": sorted(expected.keys() - weights.keys()),
             "unexpected": sorted(original[key] for key in weights.keys() - expected.keys()),
             "wrong shape": sorted(
-                f"{original[key]} {tuple(published[original[key]].shape)}"
+                f"{original[key]} {tuple(weights[key].shape)}, expected {tuple(expected[key].shape)}"
                 for key in weights.keys() & expected.keys()
                 if weights[key].shape != expected[key].shape
             ),
@@ -203,7 +203,7 @@ class DiffWave(ModelMixin, ConfigMixin):
         model.load_state_dict(weights)
         return model
 
-    def _check_inputs(self, sample: Tensor, log_mel: Tensor, prior_std: Tensor | None) -> None:
+    def _check_inputs(self, sample: Tensor, steps: Tensor, log_mel: Tensor, prior_std: Tensor | None) -> None:
         n_mels, hop_length = self.config.n_mels, self.config.hop_length
         if log_mel.dim() != 3 or log_mel.shape[1] != n_mels:
             raise ValueError(
@@ -215,6 +215,8 @@ class DiffWave(ModelMixin, ConfigMixin):
                 f"sample has shape {tuple(sample.shape)}, expected {(batch, 1, frames * hop_length)} for "
                 f"log_mel of shape {tuple(log_mel.shape)} and hop_length={hop_length}"
             )
+        if steps.shape not in ((), (1,), (batch,)):
+            raise ValueError(f"timestep has shape {tuple(steps.shape)}, expected one number or {(batch,)}")
         if (prior_std is not None) != (self.config.prior_condition != "none"):
             raise ValueError(
                 f"prior_std is {'missing' if prior_std is None else 'given'}, but the model has "

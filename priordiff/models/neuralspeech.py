@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,56 +33,68 @@ def read_state_dict(source: Mapping[str, Tensor] | str | os.PathLike[str]) -> di
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file holds anything but tensors.
+        ValueError: if there is anything but tensors by name.
     """
-    if isinstance(source, Mapping):
-        return dict(source)
-    path = Path(source)
+    content = source if isinstance(source, Mapping) else _read_file(Path(source))
+    # The published training script keeps the weights beside the optimizer's state.
+    state = content.get("model", content) if isinstance(content, Mapping) else content
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
+        name = "the mapping" if isinstance(source, Mapping) else source
+        raise ValueError(
+            f"{name} holds no state dict: expected tensors by name, or such a mapping under 'model'"
+        )
+    return dict(state)
+
+
+def _read_file(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"no such file of weights: {path}")
     try:
-        content = (
-            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, "cpu", weights_only=True)
+    except PermissionError:
+        raise
+    except Exception as error:  # Damaged bytes make the readers raise almost anything.
         raise ValueError(
-            f"{path} is not a file of tensors alone ({reason}): save the model's state dict"
+            f"{path} is no file of tensors alone, or damaged: expected safetensors, or a state dict as "
+            "torch.save writes it"
         ) from error
-    # The published training script keeps the weights beside the optimizer's state.
-    state = content.get("model", content) if isinstance(content, Mapping) else content
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(
-            f"{path} holds no state dict: expected tensors by name, or such a mapping under 'model'"
-        )
-    return dict(state)
 
 
 def rename_keys(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Published names and shapes to those of `priordiff.models.DiffWave`.
 
     Names that are not in the published layout stay as they are, for the check that follows to report them.
+
+    Raises:
+        ValueError: if two names become the same one.
     """
-    return {_renamed(key): _as_two_dimensional(value) for key, value in state_dict.items()}
+    renamed = {_renamed(key): _as_two_dimensional(value) for key, value in state_dict.items()}
+    if len(renamed) < len(state_dict):
+        raise ValueError("some of the weights are there twice, under the published name and under ours")
+    return renamed
 
 
 def infer_sizes(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     """Width, depth and number of condition channels of a published state dict, where its keys tell them."""
     sizes: dict[str, Any] = {}
-    if (weight := state_dict.get("input_projection.weight")) is not None:
+    if (weight := state_dict.get("input_projection.weight")) is not None and weight.dim() == 3:
         sizes["residual_channels"] = weight.shape[0]
     indices = {
         int(match[1]) for key in state_dict if (match := re.match(r"(?:residual_)?layers\.(\d+)\.", key))
     }
     if indices:
         sizes["residual_layers"] = max(indices) + 1
-    if (weight := state_dict.get("residual_layers.0.conditioner_projection.weight")) is not None:
+    weight = state_dict.get("residual_layers.0.conditioner_projection.weight")
+    if weight is not None and weight.dim() == 3:
         sizes["condition_channels"] = weight.shape[1]
     return sizes
 
 
 def _renamed(key: str) -> str:
-    key = key.removeprefix("module.")
     for pattern, replacement in _RENAMES:
         renamed = re.sub(pattern, replacement, key)
         if renamed != key:
