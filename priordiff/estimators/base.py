@@ -33,6 +33,11 @@ class PriorEstimator(ModelMixin, ConfigMixin):
         tensor([0.2500, 0.2500])
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        # diffusers asks a component for its device, which one without any tensor could not answer.
+        self.register_buffer("_device_anchor", torch.empty(0), persistent=False)
+
     @abstractmethod
     def forward(self, *conditioning: Any) -> GaussianPrior:
         """The prior of a batch of conditioning."""
