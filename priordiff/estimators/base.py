@@ -35,8 +35,9 @@ class PriorEstimator(ModelMixin, ConfigMixin):
 
     def __init__(self) -> None:
         super().__init__()
-        # diffusers asks a component for its device, which one without any tensor could not answer.
-        self.register_buffer("_device_anchor", torch.empty(0), persistent=False)
+        # diffusers asks a component for its device and loads it from a file of weights: an estimator without
+        # any tensor would have neither.
+        self.register_buffer("_device_anchor", torch.empty(0))
 
     @abstractmethod
     def forward(self, *conditioning: Any) -> GaussianPrior:

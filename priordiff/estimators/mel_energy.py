@@ -64,9 +64,11 @@ class MelEnergyEstimator(PriorEstimator):
 
     def observe(self, statistics: Minimum, log_mel: Tensor, waveform: Tensor | None = None) -> None:
         """Adds log-mel frames (batch, n_mels, frames); the waveform is not needed."""
-        statistics.update(self._energy(log_mel.double()))
+        statistics.update(self._energy(log_mel.cpu().double()))
 
     def conclude(self, statistics: Minimum) -> None:
+        if statistics.value == float("inf"):
+            raise ValueError("there is no data to fit: the stream of batches was empty")
         if not statistics.value < self.config.ceiling:
             raise ValueError(
                 f"the smallest frame energy is {statistics.value:g}, expected a value below ceiling="

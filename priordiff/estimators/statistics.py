@@ -32,7 +32,9 @@ class Minimum:
     value: float = float("inf")
 
     def update(self, values: Tensor) -> None:
-        self.value = min(self.value, float(values.min()))
+        _check_numbers(values)
+        if values.numel():
+            self.value = min(self.value, float(values.min()))
 
     def merge(self, other: Minimum) -> None:
         self.value = min(self.value, other.value)
@@ -55,6 +57,7 @@ class LinearRegression:
 
     def update(self, features: Tensor, targets: Tensor) -> None:
         """Adds the rows of features (n, p) and targets (n, q)."""
+        _check_numbers(features, targets)
         features, targets = features.detach().cpu().double(), targets.detach().cpu().double()
         self.count += len(features)
         self.feature_products = self.feature_products + features.T @ features
@@ -73,3 +76,14 @@ class LinearRegression:
         return torch.linalg.solve(
             gram + ridge * torch.eye(len(gram), dtype=gram.dtype), self.target_products / self.count
         )
+
+
+def _check_numbers(*tensors: Tensor) -> None:
+    """Raises a ValueError at the first batch that would spoil the statistic for good."""
+    for tensor in tensors:
+        if not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise ValueError(
+                f"a batch of shape {tuple(tensor.shape)} to fit on holds {bad} NaN or infinite values: leave "
+                "such recordings out"
+            )
