@@ -27,13 +27,16 @@ def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_m
         Tensor (n_mels, n_fft // 2 + 1): `mel = mel_filter_bank(...) @ magnitude`.
 
     Raises:
-        ValueError: if the band edges do not satisfy 0 <= f_min < f_max <= sample_rate / 2.
+        ValueError: if the band edges do not satisfy 0 <= f_min < f_max <= sample_rate / 2, or `n_mels` is not
+            positive.
         ImportError: if the extra `audio` is not installed.
 
     Example:
         >>> mel_filter_bank(22050, 1024, 80, 0.0, 8000.0).shape
         torch.Size([80, 513])
     """
+    if n_mels < 1:
+        raise ValueError(f"n_mels={n_mels} must be at least 1")
     if not 0 <= f_min < f_max <= sample_rate / 2:
         raise ValueError(
             f"mel band edges f_min={f_min}, f_max={f_max} must satisfy 0 <= f_min < f_max <= "
@@ -103,10 +106,20 @@ class LogMelSpectrogram(nn.Module):
         )
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Waveforms (B, N) in [−1, 1] to log-mel frames (B, n_mels, N // hop_length)."""
+        """Waveforms (B, N) in [−1, 1] to log-mel frames (B, n_mels, N // hop_length).
+
+        Raises:
+            ValueError: if the shape is another one, the dtype is not the module's, or there is no whole
+                frame.
+        """
         padding = (self.n_fft - self.hop_length) // 2
         if waveform.dim() != 2:
             raise ValueError(f"waveform has shape {tuple(waveform.shape)}, expected (batch, samples)")
+        if waveform.dtype != self.window.dtype:
+            raise ValueError(
+                f"waveform has dtype {waveform.dtype}, expected {self.window.dtype} in [−1, 1]: convert the "
+                "waveform, or this module with .to(dtype)"
+            )
         if waveform.shape[-1] <= max(padding, self.hop_length - 1):
             raise ValueError(
                 f"waveform has {waveform.shape[-1]} samples, too few for one frame: at least "
