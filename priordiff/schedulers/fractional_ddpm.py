@@ -18,6 +18,7 @@ from priordiff.schedulers.noise_levels import align_betas, betas_for_steps, line
 __all__ = ["FractionalDDPMScheduler", "FractionalDDPMSchedulerOutput"]
 
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
+VARIANCE_TYPES = ("fixed_small", "fixed_large")
 
 
 @dataclass
@@ -37,16 +38,20 @@ class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
     r"""DDPM's ancestral sampler on any short list of betas, aligned to fractional training steps.
 
     $x \leftarrow (x - \beta_s/\sqrt{1-\bar\alpha_s}\,\epsilon_\theta)/\sqrt{\alpha_s} + \sigma_s n$ with
-    $\sigma_s^2 = \beta_s(1-\bar\alpha_{s-1})/(1-\bar\alpha_s)$ and no noise in the last step (Ho et al.,
-    2020, algorithm 2). The betas of sampling may be others than those of training: each step is given the
-    fractional training step with the same noise level (DiffWave, Kong et al., ICLR 2021, appendix C), so the
-    network has to accept fractional steps.
+    $\sigma_s^2 = \beta_s(1-\bar\alpha_{s-1})/(1-\bar\alpha_s)$ or $\sigma_s^2 = \beta_s$, and no noise in
+    the last step (Ho et al., 2020, algorithm 2). The betas of sampling may be others than those of training:
+    each step is given the fractional training step with the same noise level (DiffWave, Kong et al., ICLR
+    2021, appendix C), so the network has to accept fractional steps.
 
     Args:
         num_train_timesteps: T, length of the training schedule.
         beta_start: first training beta.
         beta_end: last training beta; those between are spaced linearly.
         prediction_type: "epsilon", "sample" or "v_prediction".
+        variance_type: the variance $\sigma_s^2$, the first ("fixed_small") or the second ("fixed_large"). The
+            first is exact for data that is a single point, the second for data that is N(0, I): the better
+            a prior fits, the closer whitened data comes to that, and few steps with "fixed_small" then lose
+            loudness.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -67,7 +72,12 @@ class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
         beta_start: float = 1e-4,
         beta_end: float = 0.05,
         prediction_type: str = "epsilon",
+        variance_type: str = "fixed_small",
     ) -> None:
+        if variance_type not in VARIANCE_TYPES:
+            raise ValueError(
+                f"variance_type={variance_type!r}, expected one of {', '.join(map(repr, VARIANCE_TYPES))}"
+            )
         if prediction_type not in PREDICTION_TYPES:
             raise ValueError(
                 f"prediction_type={prediction_type!r}, expected one of "
@@ -91,8 +101,8 @@ class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
 
         A number of steps stands for: the whole training schedule if it is `num_train_timesteps`; the
         published lists for 6 and 12 steps of the published training schedule (50 betas from 1e-4 to 0.05);
-        otherwise, noise levels evenly spaced in $\log\mathrm{SNR} = \log(\bar\alpha/(1-\bar\alpha))$ from the
-        first training step to the last.
+        otherwise, noise levels evenly spaced in the angle $\arccos\sqrt{\bar\alpha}$ from the first training
+        step to the last.
 
         Args:
             num_inference_steps: from 1 to `num_train_timesteps`.
@@ -204,7 +214,9 @@ class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
                 variance_noise = randn_tensor(
                     sample.shape, generator=generator, device=sample.device, dtype=sample.dtype
                 )
-            variance = (1 - self._inference_alphas_cumprod[index - 1]) / (1 - alpha_cumprod) * beta
+            variance = beta
+            if self.config["variance_type"] == "fixed_small":
+                variance *= (1 - self._inference_alphas_cumprod[index - 1]) / (1 - alpha_cumprod)
             prev_sample = prev_sample + variance**0.5 * variance_noise
         if not return_dict:
             return prev_sample, x0

@@ -80,7 +80,8 @@ def betas_for_steps(num_inference_steps: int, train_betas: np.ndarray) -> np.nda
     r"""Betas for a number of steps.
 
     The training schedule itself for all of its steps, the published lists for 6 and 12 steps of the published
-    schedule, otherwise noise levels evenly spaced in $\log(\bar\alpha/(1-\bar\alpha))$ between the ends of
+    schedule, otherwise noise levels evenly spaced in the angle $\arccos\sqrt{\bar\alpha}$, whose cosine and
+    sine are the scales of signal and noise (Salimans and Ho, ICLR 2022, appendix D), between the ends of
     the training schedule (only the noisiest, for one step).
 
     Args:
@@ -102,6 +103,6 @@ def betas_for_steps(num_inference_steps: int, train_betas: np.ndarray) -> np.nda
         return np.array(_PUBLISHED_BETAS[num_inference_steps])
     train_levels = np.cumprod(1 - train_betas)
     highest, lowest = train_levels[0], train_levels[-1]
-    log_snr = np.linspace(*np.log([highest / (1 - highest), lowest / (1 - lowest)]), num_inference_steps)
-    levels = 1 / (1 + np.exp(-log_snr)) if num_inference_steps > 1 else np.array([lowest])
+    angles = np.linspace(*np.arccos(np.sqrt([lowest, highest])), num_inference_steps)[::-1]
+    levels = np.cos(angles) ** 2
     return 1 - levels / np.concatenate([[1.0], levels[:-1]])

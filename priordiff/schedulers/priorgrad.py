@@ -25,6 +25,9 @@ class PriorGradScheduler(PriorSchedulerMixin, FractionalDDPMScheduler):  # type:
         beta_start: first training beta.
         beta_end: last training beta; those between are spaced linearly.
         prediction_type: "epsilon", "sample" or "v_prediction".
+        variance_type: variance $\sigma_t^2$ of a step's noise: "fixed_small" (the paper), exact if the data
+            given the conditioning is a single point, or "fixed_large", exact if it is $N(\mu, \Sigma)$: for
+            priors that fit well.
         clip_prev_sample: the state $x_t$, in data space, is clamped to [−value, value] after each step; the
             published vocoder uses 1.0. None: no clamp.
         model_space: what the network sees and writes: "centered" (the paper), "data" or "white".
@@ -50,6 +53,7 @@ class PriorGradScheduler(PriorSchedulerMixin, FractionalDDPMScheduler):  # type:
         beta_start: float = 1e-4,
         beta_end: float = 0.05,
         prediction_type: str = "epsilon",
+        variance_type: str = "fixed_small",
         clip_prev_sample: float | None = None,
         model_space: str = "centered",
     ) -> None:
@@ -59,7 +63,7 @@ class PriorGradScheduler(PriorSchedulerMixin, FractionalDDPMScheduler):  # type:
             raise ValueError(
                 f"model_space={model_space!r}, expected one of {', '.join(map(repr, MODEL_SPACES))}"
             )
-        super().__init__(num_train_timesteps, beta_start, beta_end, prediction_type)
+        super().__init__(num_train_timesteps, beta_start, beta_end, prediction_type, variance_type)
 
     def step(
         self,

@@ -323,3 +323,26 @@ def test_the_configuration_is_saved_and_the_prior_is_not(tmp_path, prior: Gaussi
     loaded = PriorGradScheduler.from_pretrained(tmp_path)
     assert dict(loaded.config) == dict(scheduler.config)
     assert loaded.prior is None
+
+
+@pytest.mark.parametrize(("variance_type", "spread"), [("fixed_large", 1.0), ("fixed_small", 0.709)])
+def test_few_steps_keep_the_spread_of_data_that_follow_the_prior_only_with_the_large_variance(
+    variance_type: str, spread: float
+) -> None:
+    scheduler = PriorGradScheduler(
+        beta_end=0.25, prediction_type="v_prediction", variance_type=variance_type, model_space="white"
+    )
+    scheduler.set_prior(DiagonalPrior(3.0, 0.2))
+    scheduler.set_timesteps(6)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 100_000, generator=generator) * scheduler.init_noise_sigma
+    for t in scheduler.timesteps:
+        # The exact velocity of white data is zero in the mean.
+        x = scheduler.step(torch.zeros_like(x), t, x, generator=generator).prev_sample
+    assert x.mean() == pytest.approx(3.0, abs=0.01)
+    assert x.std() == pytest.approx(0.2 * spread, rel=0.01)
+
+
+def test_an_unknown_variance_type_is_named() -> None:
+    with pytest.raises(ValueError, match="variance_type='learned', expected one of 'fixed_small'"):
+        PriorGradScheduler(variance_type="learned")
