@@ -14,7 +14,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
-from priordiff.models.neuralspeech import infer_sizes, read_state_dict, rename_keys
+from priordiff.models.neuralspeech import fit_weights, infer_sizes, read_state_dict
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -186,21 +186,7 @@ class DiffWave(ModelMixin, ConfigMixin):
             hop_length=hop_length,
             prior_condition=prior_condition,
         )
-        weights, expected = rename_keys(published), model.state_dict()
-        original = dict(zip(weights, published, strict=True))
-        misfits = {
-            "missing": sorted(expected.keys() - weights.keys()),
-            "unexpected": sorted(original[key] for key in weights.keys() - expected.keys()),
-            "wrong shape": sorted(
-                f"{original[key]} {tuple(weights[key].shape)}, expected {tuple(expected[key].shape)}"
-                for key in weights.keys() & expected.keys()
-                if weights[key].shape != expected[key].shape
-            ),
-        }
-        if any(misfits.values()):
-            found = "; ".join(f"{problem}: {', '.join(keys)}" for problem, keys in misfits.items() if keys)
-            raise ValueError(f"not the weights of a published DiffWave: {found}")
-        model.load_state_dict(weights)
+        model.load_state_dict(fit_weights(published, model.state_dict()))
         return model
 
     def _check_inputs(self, sample: Tensor, steps: Tensor, log_mel: Tensor, prior_std: Tensor | None) -> None:

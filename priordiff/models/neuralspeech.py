@@ -12,20 +12,20 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-__all__ = ["infer_sizes", "read_state_dict", "rename_keys"]
+__all__ = ["fit_weights", "infer_sizes", "read_state_dict"]
 
-# Published names to ours, in the order in which they are tried.
-_RENAMES = (
-    (r"^diffusion_embedding\.", "step_embedding."),
-    (r"^spectrogram_upsampler\.conv1\.", "mel_upsampler.convs.0."),
-    (r"^spectrogram_upsampler\.conv2\.", "mel_upsampler.convs.1."),
-    (r"^global_condition_upsampler\.conv1\.", "prior_upsampler.convs.0."),
-    (r"^global_condition_upsampler\.conv2\.", "prior_upsampler.convs.1."),
-    (r"^residual_layers\.(\d+)\.diffusion_projection\.", r"layers.\1.step_projection."),
-    (r"^residual_layers\.(\d+)\.conditioner_projection\.", r"layers.\1.condition_projection."),
-    (r"^residual_layers\.(\d+)\.conditioner_projection_global\.", r"layers.\1.prior_projection."),
-    (r"^residual_layers\.", "layers."),
-)
+# Published names to ours, as dotted segments.
+_NAMES = {
+    "diffusion_embedding": "step_embedding",
+    "spectrogram_upsampler.conv1": "mel_upsampler.convs.0",
+    "spectrogram_upsampler.conv2": "mel_upsampler.convs.1",
+    "global_condition_upsampler.conv1": "prior_upsampler.convs.0",
+    "global_condition_upsampler.conv2": "prior_upsampler.convs.1",
+    "residual_layers": "layers",
+    "diffusion_projection": "step_projection",
+    "conditioner_projection": "condition_projection",
+    "conditioner_projection_global": "prior_projection",
+}
 
 
 def read_state_dict(source: Mapping[str, Tensor] | str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -64,20 +64,6 @@ def _read_file(path: Path) -> Any:
         ) from error
 
 
-def rename_keys(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published names and shapes to those of `priordiff.models.DiffWave`.
-
-    Names that are not in the published layout stay as they are, for the check that follows to report them.
-
-    Raises:
-        ValueError: if two names become the same one.
-    """
-    renamed = {_renamed(key): _as_two_dimensional(value) for key, value in state_dict.items()}
-    if len(renamed) < len(state_dict):
-        raise ValueError("some of the weights are there twice, under the published name and under ours")
-    return renamed
-
-
 def infer_sizes(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     """Width, depth and number of condition channels of a published state dict, where its keys tell them."""
     sizes: dict[str, Any] = {}
@@ -94,12 +80,38 @@ def infer_sizes(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     return sizes
 
 
-def _renamed(key: str) -> str:
-    for pattern, replacement in _RENAMES:
-        renamed = re.sub(pattern, replacement, key)
-        if renamed != key:
-            return renamed
-    return key
+def fit_weights(state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A published state dict under the names and in the shapes of `priordiff.models.DiffWave`.
+
+    Args:
+        state_dict: weights in the published layout.
+        expected: state dict of the model that is to have them.
+
+    Raises:
+        ValueError: if they do not fit; the message names every missing, unexpected and misshapen key.
+    """
+    published_names = {_published_name(key): key for key in expected}
+    misfits = {
+        "missing": sorted(published_names.keys() - state_dict.keys()),
+        "unexpected": sorted(state_dict.keys() - published_names.keys()),
+        "wrong shape": sorted(
+            f"{key} {tuple(weight.shape)}, expected {tuple(expected[published_names[key]].shape)}"
+            for key, weight in state_dict.items()
+            if key in published_names
+            and _as_two_dimensional(weight).shape != expected[published_names[key]].shape
+        ),
+    }
+    if any(misfits.values()):
+        found = "; ".join(f"{problem}: {', '.join(keys)}" for problem, keys in misfits.items() if keys)
+        raise ValueError(f"not the weights of a published DiffWave: {found}")
+    return {published_names[key]: _as_two_dimensional(weight) for key, weight in state_dict.items()}
+
+
+def _published_name(key: str) -> str:
+    dotted = f".{key}."
+    for published, ours in _NAMES.items():
+        dotted = dotted.replace(f".{ours}.", f".{published}.")
+    return dotted[1:-1]
 
 
 def _as_two_dimensional(weight: Tensor) -> Tensor:
