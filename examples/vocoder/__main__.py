@@ -13,8 +13,6 @@ from pathlib import Path
 # folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vocoder.commands import run_synthesize, run_train
-
 _EPILOG = """\
 Any value of the configuration can be overridden: training.num_steps=500 model.block_size=32 ...
 
@@ -31,15 +29,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.captureWarnings(True)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    is_synthesis = arguments[:1] == ["synthesize"]
+    parsed = (
+        _synthesize_parser().parse_args(arguments[1:])
+        if is_synthesis
+        else _train_parser().parse_intermixed_args(arguments)
+    )
     try:
-        if arguments[:1] == ["synthesize"]:
-            return run_synthesize(_synthesize_parser().parse_args(arguments[1:]))
-        return run_train(_train_parser().parse_args(arguments))
+        # Not before now: a package that is missing is bad input too.
+        import diffusers
+
+        from vocoder.commands import run_synthesize, run_train
+
+        diffusers.utils.logging.disable_progress_bar()  # of loading a model from a folder
+        return run_synthesize(parsed) if is_synthesis else run_train(parsed)
     except (ValueError, OSError, ImportError, ArithmeticError) as error:
         if os.environ.get("PRIORDIFF_TRACEBACK"):
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {_in_one_line(error)}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted: nothing is half-written", file=sys.stderr)
+        return 130
+
+
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
+        return f"{error}: run pip install -e '.[audio,train]' in the repository"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}; check path, permissions and free space"
+    return " ".join(str(error).split())
 
 
 def _train_parser() -> argparse.ArgumentParser:

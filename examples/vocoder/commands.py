@@ -11,7 +11,9 @@ from accelerate import PartialState
 from priordiff.training import load_config
 from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.data import prepare_corpus
-from vocoder.experiment import evaluate_run, runs_of, train_run
+from vocoder.experiment import check_runs, evaluate_run, runs_of, train_run
+from vocoder.output import make_writable
+from vocoder.parts import check_packages, check_parts
 from vocoder.priors import PRIORS
 from vocoder.results import write_report
 from vocoder.synthesis import synthesize_files
@@ -46,9 +48,14 @@ def run_train(arguments: argparse.Namespace) -> int:
     """Trains every run of the experiment, judges it, and writes the report."""
     config = configuration_from(arguments)
     runs = runs_of(config, arguments.seeds or [config.training.seed], arguments.output)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    corpora = prepare_corpus(config)
+    check_packages(made_corpus=config.corpus.directory is None)
+    check_parts(config, dict.fromkeys(run.prior for run in runs))
+    check_runs(runs, config, arguments.resume)
+    make_writable(arguments.output)
     is_main_process = PartialState().is_main_process
+    if not is_main_process:
+        logging.disable(logging.WARNING)
+    corpora = prepare_corpus(config)
     for run in runs:
         if not train_run(run, config, corpora, arguments.resume):
             if is_main_process:

@@ -33,7 +33,8 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         expect(self, "validation_fraction", 0 < self.validation_fraction < 1, "a number between 0 and 1")
-        expect(self, "min_seconds", self.min_seconds > 0, "a positive number of seconds")
+        expect(self, "directory", self.directory != "", "a folder, or null for a corpus made by espeak-ng")
+        expect(self, "min_seconds", self.min_seconds >= 0.5, "at least 0.5 seconds, which the measures need")
         expect(self, "crop_frames", self.crop_frames >= 4, "an integer of at least 4")
 
 
@@ -48,6 +49,14 @@ class MelConfig:
     n_mels: int = 80
     f_min: float = 0.0
     f_max: float = 8000.0
+
+    def __post_init__(self) -> None:
+        expect(self, "sample_rate", self.sample_rate >= 8000, "at least 8000 Hz, which the measures need")
+        expect(self, "n_mels", self.n_mels >= 14, "at least 14 bands, which mel-cepstral distortion needs")
+        shortest = self.sample_rate // 8
+        expect(
+            self, "hop_length", 0 < self.hop_length <= shortest, f"1 to {shortest} samples, an eighth second"
+        )
 
 
 @dataclass

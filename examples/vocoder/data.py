@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypedDict
@@ -20,9 +21,6 @@ __all__ = ["MARGIN_FRAMES", "Crop", "CropDataset", "prepare_corpus"]
 # Frames at each side of a crop that only serve to whiten its own frames as in the whole recording: a lapped
 # transform reaches over the edges of its blocks, and at a cut it would find a jump instead of a neighbour.
 MARGIN_FRAMES = 2
-
-# Frames at each side of a crop whose samples reach into its log-mel frames.
-_MEL_FRAMES = 2
 
 
 class Crop(TypedDict):
@@ -70,6 +68,8 @@ class CropDataset:
         self.corpus = corpus
         self.log_mel = log_mel
         self.frames = crop_frames + 2 * MARGIN_FRAMES
+        # Frames at each side of a crop whose samples reach into its log-mel frames.
+        self._reach = math.ceil((log_mel.n_fft - log_mel.hop_length) / (2 * log_mel.hop_length))
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -79,7 +79,7 @@ class CropDataset:
         total = self.corpus.recordings[draw.index].num_samples // hop_length
         start = int(torch.randint(total - self.frames + 1, (), generator=draw.generator("crop")))
         stop = start + self.frames
-        first, last = max(0, start - _MEL_FRAMES), min(total, stop + _MEL_FRAMES)
+        first, last = max(0, start - self._reach), min(total, stop + self._reach)
         waveform = self.corpus.crop(draw.index, first * hop_length, (last - first) * hop_length)
         log_mel = self.log_mel(waveform[None])[0]
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from priordiff.audio import AudioCorpus, LogMelSpectrogram, write_audio
 from priordiff.audio.metrics import average_scores, evaluate_speech
 from priordiff.files import write_text
 from priordiff.training import Trainer
+from priordiff.training.run_folder import RunFolder
 from vocoder.configuration import VocoderConfig
 from vocoder.task import VocoderTask, evaluation_targets, synthesize
 
-__all__ = ["Run", "evaluate_run", "runs_of", "train_run"]
+__all__ = ["Run", "check_runs", "evaluate_run", "runs_of", "train_run"]
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,32 @@ class Run:
 
 def runs_of(config: VocoderConfig, seeds: Sequence[int], output: Path) -> list[Run]:
     """The runs of an experiment: for each seed the main prior, then its twins."""
+    if repeated := [seed for seed, count in Counter(seeds).items() if count > 1]:
+        raise ValueError(f"--seeds has {repeated[0]} twice: expected different seeds")
+    for seed in seeds:
+        replace(config.training, seed=seed)  # which refuses one out of range
     priors = dict.fromkeys([config.prior, *config.compare])
     return [Run(prior, seed, output / f"{prior}-seed{seed}") for seed in seeds for prior in priors]
+
+
+def check_runs(runs: Sequence[Run], config: VocoderConfig, resume: bool) -> None:
+    """Refuses folders in which the runs can't be trained, before the first of them is.
+
+    Raises:
+        FileExistsError: if one holds a run and `resume` is false.
+        ValueError: if it was made with another configuration.
+    """
+    for run in runs:
+        training = config.training
+        folder = RunFolder(run.directory, _config_of(run, config), training.keep_checkpoints)
+        folder.resumable(training.num_steps, resume)
 
 
 def train_run(
     run: Run, config: VocoderConfig, corpora: tuple[AudioCorpus, AudioCorpus], resume: bool
 ) -> bool:
     """Trains a run up to its last step; False if a signal stopped it before."""
-    config = replace(config, prior=run.prior, training=replace(config.training, seed=run.seed))
+    config = _config_of(run, config)
     trainer = Trainer(VocoderTask(config, *corpora), config.training, run.directory, run_config=config)
     return trainer.fit(resume=resume)
 
@@ -71,3 +90,7 @@ def evaluate_run(run: Run, config: VocoderConfig, validation: AudioCorpus) -> di
     result["parameters"] = sum(parameter.numel() for parameter in pipeline.model.parameters())
     write_text(folder / "scores.json", json.dumps(result, indent=2) + "\n")
     return result
+
+
+def _config_of(run: Run, config: VocoderConfig) -> VocoderConfig:
+    return replace(config, prior=run.prior, training=replace(config.training, seed=run.seed))

@@ -22,11 +22,14 @@ class PriorChoice:
         description: one line for the report.
         make_estimator: the estimator, not yet fitted; None for N(0, I).
         model_space: what the network sees and predicts.
+        variance_type: variance of the sampler's noise; "fixed_large" where the prior almost is the data's
+            distribution, else the published "fixed_small".
     """
 
     description: str
     make_estimator: Callable[[MelConfig], PriorEstimator | None]
     model_space: str
+    variance_type: str = "fixed_small"
 
 
 PRIORS = {
@@ -40,5 +43,6 @@ PRIORS = {
         "noise with the spectrum of each mel frame, in white space",
         lambda mel: MelSpectrumEstimator(n_mels=mel.n_mels, hop_length=mel.hop_length),
         "white",
+        "fixed_large",
     ),
 }

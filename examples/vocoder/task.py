@@ -16,14 +16,14 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from priordiff import DiffWave, GaussianPrior, PriorGradScheduler, VocoderPipeline, prior_loss
+from priordiff import GaussianPrior, VocoderPipeline, prior_loss
 from priordiff.audio import AudioCorpus, LogMelSpectrogram
 from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
 from priordiff.report import spectrogram_png
 from priordiff.training import Evaluation
 from vocoder.configuration import VocoderConfig
 from vocoder.data import MARGIN_FRAMES, Crop, CropDataset
-from vocoder.priors import PRIORS
+from vocoder.parts import make_parts
 
 __all__ = ["VocoderTask"]
 
@@ -42,12 +42,7 @@ class VocoderTask:
         self.log_mel = LogMelSpectrogram(**asdict(config.mel))
         self.dataset = CropDataset(training, self.log_mel, config.corpus.crop_frames)
         torch.manual_seed(config.training.seed)
-        self.model = DiffWave(
-            **asdict(config.model), n_mels=config.mel.n_mels, hop_length=config.mel.hop_length
-        )
-        choice = PRIORS[config.prior]
-        self.scheduler = PriorGradScheduler(**asdict(config.scheduler), model_space=choice.model_space)
-        self.estimator = choice.make_estimator(config.mel)
+        self.model, self.scheduler, self.estimator = make_parts(config)
         if self.estimator is not None:
             process = PartialState()
             self.estimator.fit(self.dataset.whole_recordings(process.process_index, process.num_processes))

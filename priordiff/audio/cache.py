@@ -149,7 +149,7 @@ def _write_cache(
     remove_partials(cache_dir, shared=True)
     samples_path = _samples_path(cache_dir, key)
     with atomic_path(samples_path) as temporary, temporary.open("wb") as file:
-        bar = tqdm(sources, "reading audio", disable=not progress)
+        bar = tqdm(sources, "reading audio", disable=None if progress else True)
         recordings, skipped = _write_samples(bar, file, settings)
     write_text(cache_dir / _SKIPPED, "".join(f"{line}\n" for line in skipped))
     index = {"key": key, "recordings": [asdict(recording) for recording in recordings], "skipped": skipped}

@@ -62,7 +62,7 @@ class AudioCorpus:
             min_seconds: recordings that are shorter are skipped.
             peak: each recording is scaled to this largest absolute sample (PriorGrad's vocoder uses 0.95);
                 None: unscaled.
-            progress: whether to show a progress bar.
+            progress: whether to show a progress bar, if there is a terminal.
 
         Raises:
             FileNotFoundError: no such folder, or no audio in it.

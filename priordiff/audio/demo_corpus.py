@@ -70,7 +70,7 @@ def make_corpus(
     Args:
         directory: where the corpus is or will be.
         sentences: what is spoken, one utterance each; by default the shipped sentences, some 25 minutes.
-        progress: whether to show a progress bar.
+        progress: whether to show a progress bar, if there is a terminal.
 
     Returns:
         The directory.
@@ -110,7 +110,7 @@ def make_corpus(
     for folder in (directory, wavs):
         remove_partials(folder, shared=True)
     _logger.info("making a corpus of %d utterances with espeak-ng in %s", len(sentences), directory)
-    for index, sentence in enumerate(tqdm(sentences, "speaking", disable=not progress)):
+    for index, sentence in enumerate(tqdm(sentences, "speaking", disable=None if progress else True)):
         path = wavs / f"{_name(index)}.wav"
         if not path.exists():
             write_audio(path, _utterance(index, sentence), _SAMPLE_RATE)

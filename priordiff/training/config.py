@@ -124,13 +124,13 @@ def changed_keys(stored: Any, current: Any, prefix: str = "") -> Iterator[tuple[
 def _read(file: Path) -> tuple[Any, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"there is no configuration file {file}")
-    text = file.read_text(encoding="utf-8")
     try:
+        text = file.read_text(encoding="utf-8")
         raw = yaml.load(text, yaml.BaseLoader)
         if not isinstance(raw, dict | None):
             raise ValueError(f"{file}: expected keys and values, got {type(raw).__name__}")
         return OmegaConf.to_container(OmegaConf.create(text), resolve=False), raw or {}
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
+    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is no valid YAML: {' '.join(str(error).split())}") from error
 
 

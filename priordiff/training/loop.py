@@ -256,4 +256,6 @@ class Trainer:
             disable=not self.accelerator.is_main_process,
             unit="step",
             dynamic_ncols=True,
+            # A log file, where every refresh is a line, gets one now and then.
+            mininterval=0.1 if sys.stderr.isatty() else 10.0,
         )

@@ -82,7 +82,8 @@ class TrainingConfig:
             "keep_checkpoints",
         ):
             expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
-        for name in ("seed", "lr_warmup_steps", "num_workers"):
+        expect(self, "seed", 0 <= self.seed < 2**32, "an integer from 0 to 4294967295")
+        for name in ("lr_warmup_steps", "num_workers"):
             expect(self, name, getattr(self, name) >= 0, "an integer of at least 0")
         for name in ("evaluate_every", "checkpoint_every"):
             every = getattr(self, name)

@@ -28,6 +28,35 @@ class RunFolder:
         self.checkpoints = Checkpoints(path / "checkpoints", keep_checkpoints)
         self.metrics = MetricsLog(path)
 
+    def resumable(self, num_steps: int, resume: bool) -> Path | None:
+        """Find the checkpoint from which the run goes on; it only reads.
+
+        Args:
+            num_steps: Steps to be taken in all.
+            resume: Whether a run in this folder is to be continued.
+
+        Returns:
+            The last checkpoint; None if the folder holds no run.
+
+        Raises:
+            FileExistsError: If it holds one and ``resume`` is false.
+            ValueError: If the run was made with another configuration, or for more steps.
+        """
+        checkpoint = self.checkpoints.latest()
+        if checkpoint is None:
+            return None
+        if not resume:
+            raise FileExistsError(
+                f"{self.path} holds a run of {self.checkpoints.step_of(checkpoint)} steps: "
+                "pass --resume to continue it, or choose another folder"
+            )
+        stored = load_config(type(self.config), self.path / "config.yaml")
+        for key, before, after in changed_keys(stored, self.config):
+            raise self._mismatch(key, before, after)
+        if num_steps < (step := self.checkpoints.step_of(checkpoint)):
+            raise ValueError(f"num_steps is {num_steps}, but the run in {self.path} is at {step} already")
+        return checkpoint
+
     def restore(self, state: TrainingState, num_steps: int, resume: bool) -> bool:
         """Load the last checkpoint, if the run can be resumed from it; it only reads.
 
@@ -43,27 +72,15 @@ class RunFolder:
             FileExistsError: If there is one and ``resume`` is false.
             ValueError: If the run was made with another configuration, batch size or dataset.
         """
-        checkpoint = self.checkpoints.latest()
+        checkpoint = self.resumable(num_steps, resume)
         if checkpoint is None:
             return False
-        if not resume:
-            raise FileExistsError(
-                f"{self.path} holds a run of {self.checkpoints.step_of(checkpoint)} steps: "
-                "pass --resume to continue it, or choose another folder"
-            )
-        stored = load_config(type(self.config), self.path / "config.yaml")
-        for key, before, after in changed_keys(stored, self.config):
-            raise self._mismatch(key, before, after)
         expected = state.progress
         state.load(checkpoint)
         for name in ("global_batch_size", "dataset_size"):
             before, after = getattr(state.progress, name), getattr(expected, name)
             if before != after:
                 raise self._mismatch(name, before, after)
-        if num_steps < state.progress.step:
-            raise ValueError(
-                f"num_steps is {num_steps}, but the run in {self.path} is at {state.progress.step} already"
-            )
         return True
 
     def open(self, step: int) -> None:

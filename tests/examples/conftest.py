@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from priordiff.audio import make_corpus
+
+SENTENCES = [
+    "The birch canoe slid on the smooth planks.",
+    "Glue the sheet to the dark blue background.",
+    "It is easy to tell the depth of a well.",
+    "Rice is often served in round bowls.",
+]
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with four spoken sentences."""
+    return make_corpus(tmp_path_factory.mktemp("speech"), SENTENCES)
+
+
+@pytest.fixture(scope="session")
+def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Arguments for an experiment of seconds, without an output folder."""
+    overrides = {
+        "corpus.cache_directory": tmp_path_factory.mktemp("cache"),
+        "corpus.crop_frames": 8,
+        "model.residual_channels": 8,
+        "model.residual_layers": 2,
+        "model.block_size": 64,
+        "training.num_steps": 4,
+        "training.batch_size": 2,
+        "training.log_every": 1,
+        "training.evaluate_every": 2,
+        "training.checkpoint_every": 2,
+        "training.lr_warmup_steps": 0,
+        "training.trackers": "[]",
+        "evaluation.num_inference_steps": 2,
+        "evaluation.curve_utterances": 1,
+        "evaluation.final_utterances": 1,
+        "evaluation.report_utterances": 1,
+        "evaluation.max_seconds": 0.5,
+    }
+    return ["--data", str(speech), *(f"{key}={value}" for key, value in overrides.items())]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_slow_measures() -> object:
+    """PESQ and the estimated MOS have tests of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("priordiff.audio.metrics.evaluation.find_spec", lambda name: None)
+        yield

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import diffusers
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+
+from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.training import Draw, load_config
+from vocoder.__main__ import main
+from vocoder.configuration import CONFIGS, VocoderConfig
+from vocoder.data import CropDataset
+from vocoder.parts import check_parts, make_parts
+from vocoder.priors import PRIORS
+from vocoder.results import baseline_steps
+
+ROOT = Path(__file__).parents[2]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """The exported network and the exported statistics of the estimator."""
+    files = sorted((run / "model").rglob("*.safetensors"))
+    assert files
+    return {f"{file.parent.name}/{name}": t for file in files for name, t in load_file(file).items()}
+
+
+def assert_same_weights(left: Path, right: Path, **tolerance: float) -> None:
+    ours, theirs = weights(left), weights(right)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        if tolerance:
+            torch.testing.assert_close(value, theirs[name], **tolerance)
+        else:
+            assert torch.equal(value, theirs[name]), name
+
+
+def run_command(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+    """The example in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "examples/vocoder", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def experiment(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished experiment of three twins."""
+    output = tmp_path_factory.mktemp("experiment")
+    assert main([*tiny, "--output", str(output)]) == 0
+    return output
+
+
+def rows_of_table(report: Path) -> dict[str, list[str]]:
+    """Texts of the cells of a report's first table, by the name of the row."""
+    table = re.search(r"<tbody>(.*?)</tbody>", report.read_text(encoding="utf-8"), re.DOTALL)
+    assert table
+    rows = re.findall(r"<tr\b.*?</tr>", table[1], re.DOTALL)
+    cells = [[re.sub(r"<[^>]+>|\s+", " ", cell).strip() for cell in row.split("</t")[:-1]] for row in rows]
+    return {row[0].split()[0]: row[1:] for row in cells}
+
+
+def test_one_command_trains_three_twins_and_reports_on_them(experiment: Path) -> None:
+    runs = ["energy-seed0", "isotropic-seed0", "spectral-seed0"]
+    assert {path.name for path in experiment.iterdir()} == {*runs, "report.html"}
+    for run in runs:
+        scores = json.loads((experiment / run / "evaluation" / "scores.json").read_text())
+        assert {"log_mel_mae", "mr_stft", "mcd", "voicing_error", "real_time_factor"} <= scores.keys()
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(experiment / run / "model")
+        audio = pipeline(mel=torch.zeros(80, 3), num_inference_steps=2).audios
+        assert audio.shape == (1, 3 * 256)
+    rows = rows_of_table(experiment / "report.html")
+    assert set(rows) == {"spectral", "energy", "isotropic"}
+    page = (experiment / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:audio/wav") == 5, "the target, the prior's noise and three models"
+    assert "residual_channels: 8" in page
+
+
+def test_twins_start_from_the_same_network_and_differ_in_the_prior_alone(experiment: Path) -> None:
+    stored = {
+        prior: load_config(VocoderConfig, experiment / f"{prior}-seed0" / "config.yaml") for prior in PRIORS
+    }
+    for prior, config in stored.items():
+        assert config.prior == prior
+        config.prior = "energy"
+    assert stored["spectral"] == stored["energy"] == stored["isotropic"]
+
+
+def test_several_seeds_give_mean_and_spread(tiny: list[str], tmp_path: Path) -> None:
+    arguments = ["--prior", "energy", "--no-compare", "--seeds", "0", "1", "--output", str(tmp_path)]
+    assert main([*tiny, *arguments]) == 0
+    assert not torch.equal(*(_first_weight(tmp_path / f"energy-seed{seed}") for seed in (0, 1)))
+    (row,) = rows_of_table(tmp_path / "report.html").values()
+    assert re.search(r"\d\.\d{3}\s*± ?\d\.\d{3}", row[0])
+
+
+def _first_weight(run: Path) -> torch.Tensor:
+    return weights(run)["model/input_projection.weight"]
+
+
+def test_resuming_a_finished_experiment_changes_nothing_and_writes_the_report_again(
+    experiment: Path, tiny: list[str], tmp_path: Path
+) -> None:
+    again = shutil.copytree(experiment, tmp_path / "again")
+    (again / "report.html").unlink()
+    assert main([*tiny, "--output", str(again), "--resume"]) == 0
+    assert (again / "report.html").is_file()
+    for prior in PRIORS:
+        before, after = experiment / f"{prior}-seed0", again / f"{prior}-seed0"
+        assert_same_weights(before, after)
+        assert (before / "metrics.jsonl").read_text() == (after / "metrics.jsonl").read_text()
+        scores = [json.loads((run / "evaluation" / "scores.json").read_text()) for run in (before, after)]
+        for score in scores:
+            del score["real_time_factor"]
+        assert scores[0] == scores[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)])
+def test_a_run_that_is_killed_or_stopped_and_resumed_is_that_of_an_unbroken_one(
+    tiny: list[str], tmp_path: Path, number: int, status: int
+) -> None:
+    arguments = [*tiny, "--prior", "spectral", "--no-compare", "training.num_steps=40"]
+    assert main([*arguments, "--output", str(tmp_path / "unbroken")]) == 0
+    broken = tmp_path / "broken"
+    process = run_command(*arguments, "--output", broken)
+    checkpoints = broken / "spectral-seed0" / "checkpoints"
+    while process.poll() is None and not list(checkpoints.glob("step-*")):
+        pass
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == status, errors
+    assert not (broken / "spectral-seed0" / "model").exists()
+    assert "Traceback" not in errors
+    if number == signal.SIGTERM:
+        assert "--resume" in errors
+    assert main([*arguments, "--output", str(broken), "--resume"]) == 0
+    assert_same_weights(tmp_path / "unbroken" / "spectral-seed0", broken / "spectral-seed0")
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_a_doubled_batch(tiny: list[str], tmp_path: Path) -> None:
+    arguments = [*tiny, "--prior", "energy", "--no-compare", "training.mixed_precision=no"]
+    assert main([*arguments, "training.batch_size=4", "--output", str(tmp_path / "one")]) == 0
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"),
+            *("examples/vocoder/__main__.py", *arguments, "--output", str(tmp_path / "two")),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr.count("log-mel MAE") == 1, "only the main process speaks"
+    one, two = (tmp_path / name / "energy-seed0" for name in ("one", "two"))
+    assert_same_weights(one, two, rtol=1e-5, atol=1e-5)
+
+
+def test_synthesis_writes_files_of_the_same_length_and_rate(
+    experiment: Path, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "recordings"
+    (folder / "deep").mkdir(parents=True)
+    source = speech / "wavs" / "demo-0001.wav"
+    shutil.copy(source, folder / "deep" / "a.wav")
+    samples, rate = soundfile.read(source)
+    soundfile.write(folder / "b.flac", samples[:22050].repeat(2), 2 * rate)
+    run = experiment / "spectral-seed0"
+    outputs = []
+    for model, inputs in ((run, [folder]), (run / "model", [source, folder / "b.flac"])):
+        output = tmp_path / "out" / str(len(outputs))
+        command = ["synthesize", "--model", model, "--output", output, "--steps", "2", "--input", *inputs]
+        assert main([str(part) for part in command]) == 0
+        outputs.append(output)
+    assert sorted(p.relative_to(outputs[0]).as_posix() for p in outputs[0].rglob("*.wav")) == [
+        "b.wav",
+        "deep/a.wav",
+    ]
+    assert sorted(path.name for path in outputs[1].iterdir()) == ["b.wav", "demo-0001.wav"]
+    for path, length in ((outputs[0] / "deep" / "a.wav", len(samples)), (outputs[0] / "b.wav", 22050)):
+        info = soundfile.info(path)
+        assert (info.samplerate, info.frames, info.channels) == (22050, length // 256 * 256, 1)
+    first = (outputs[0] / "deep" / "a.wav").read_bytes()
+    assert first == (outputs[1] / "demo-0001.wav").read_bytes()
+    assert capsys.readouterr().out.count("log-mel MAE") == 4
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_configurations_that_ship_are_valid(path: Path) -> None:
+    config = load_config(VocoderConfig, path)
+    check_parts(config, [config.prior, *config.compare])
+
+
+def test_paper_is_the_published_model() -> None:
+    config = load_config(VocoderConfig, CONFIGS / "paper.yaml")
+    model, scheduler, _ = make_parts(config)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 2_619_971
+    betas = torch.linspace(1e-4, 0.05, 50, dtype=torch.float64)
+    torch.testing.assert_close(scheduler.alphas_cumprod.double(), (1 - betas).cumprod(0), rtol=1e-5, atol=0)
+    assert (config.prior, scheduler.config.model_space, config.scheduler.prediction_type) == (
+        "energy",
+        "centered",
+        "epsilon",
+    )
+    assert (config.training.batch_size, config.training.learning_rate) == (16, 2e-4)
+    assert config.corpus.crop_frames == 62
+
+
+@pytest.mark.parametrize("hop_length", [256, 64, 300])
+def test_the_mel_of_a_crop_is_the_crop_of_the_whole_recordings_mel(
+    speech: Path, tmp_path: Path, hop_length: int
+) -> None:
+    corpus = AudioCorpus.prepare(speech, tmp_path, 22050)
+    log_mel = LogMelSpectrogram(hop_length=hop_length)
+    total = corpus.recordings[0].num_samples // hop_length
+    whole = corpus.waveform(0)[: total * hop_length]
+    frames = log_mel(whole[None])[0]
+    margins = CropDataset(corpus, log_mel, 4)[Draw(0, 0, 0)]["log_mel"].shape[-1] - 4
+    starts = set()
+    # Short crops from the middle, and long ones that touch both ends.
+    for crop_frames in (4, total - margins - 2):
+        dataset = CropDataset(corpus, log_mel, crop_frames)
+        for number in range(12):
+            crop = dataset[Draw(0, number, 0)]
+            length = crop["log_mel"].shape[-1]
+            pieces = whole.unfold(0, length * hop_length, hop_length)
+            (start,) = (pieces == crop["waveform"]).all(dim=-1).nonzero()[:, 0].tolist()
+            torch.testing.assert_close(crop["log_mel"], frames[:, start : start + length], rtol=0, atol=1e-4)
+            starts.add(start)
+    assert starts > {0, 1, 2}
+
+
+def test_baseline_steps_finds_where_a_curve_reaches_a_value() -> None:
+    curve = [(100.0, 2.0), (200.0, 1.0), (300.0, 1.5), (400.0, 0.5)]
+    assert baseline_steps(curve, 1.25) == 175
+    assert baseline_steps(curve, 3.0) == 100
+    assert baseline_steps(curve, 0.75) == pytest.approx(375)
+    assert baseline_steps(curve, 0.4) is None
