@@ -113,10 +113,13 @@ class VocoderConfig:
     Args:
         prior: `isotropic`, `energy` or `spectral`.
         compare: the twins to train beside it: the same network, seeds, batches and steps under other priors.
+        baseline_steps: train the isotropic twin of the first seed once more, for this many steps, to find how
+            many it needs for what the others reach; null for not.
     """
 
     prior: str = "energy"
     compare: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
+    baseline_steps: int | None = field(default=None, metadata=ADJUSTABLE)
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     mel: MelConfig = field(default_factory=MelConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -128,3 +131,9 @@ class VocoderConfig:
         names = ", ".join(PRIORS)
         expect(self, "prior", self.prior in PRIORS, f"one of {names}")
         expect(self, "compare", set(self.compare) <= set(PRIORS), f"a list of {names}")
+        expect(
+            self,
+            "baseline_steps",
+            self.baseline_steps is None or self.baseline_steps > self.training.num_steps,
+            "more than training.num_steps, or null",
+        )

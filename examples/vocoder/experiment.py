@@ -18,6 +18,7 @@ from priordiff.files import write_text
 from priordiff.training import Trainer
 from priordiff.training.run_folder import RunFolder
 from vocoder.configuration import VocoderConfig
+from vocoder.priors import BASELINE
 from vocoder.task import VocoderTask, evaluation_targets, synthesize
 
 __all__ = ["Run", "check_runs", "evaluate_run", "runs_of", "train_run"]
@@ -25,21 +26,39 @@ __all__ = ["Run", "check_runs", "evaluate_run", "runs_of", "train_run"]
 
 @dataclass(frozen=True)
 class Run:
-    """One model of an experiment: a prior, a seed, and the folder where its training is kept."""
+    """One model of an experiment.
 
+    Attributes:
+        name: of the model in the report, the same for all seeds.
+        prior: under which it is trained.
+        seed: of its training.
+        num_steps: of its training.
+        directory: where its training is kept.
+    """
+
+    name: str
     prior: str
     seed: int
+    num_steps: int
     directory: Path
 
 
 def runs_of(config: VocoderConfig, seeds: Sequence[int], output: Path) -> list[Run]:
-    """The runs of an experiment: for each seed the main prior, then its twins."""
+    """The runs of an experiment: for each seed the main prior, then its twins; last, the longer baseline."""
     if repeated := [seed for seed, count in Counter(seeds).items() if count > 1]:
         raise ValueError(f"--seeds has {repeated[0]} twice: expected different seeds")
     for seed in seeds:
         replace(config.training, seed=seed)  # which refuses one out of range
     priors = dict.fromkeys([config.prior, *config.compare])
-    return [Run(prior, seed, output / f"{prior}-seed{seed}") for seed in seeds for prior in priors]
+    steps = config.training.num_steps
+    runs = [
+        Run(prior, prior, seed, steps, output / f"{prior}-seed{seed}") for seed in seeds for prior in priors
+    ]
+    if config.baseline_steps is not None:
+        name = f"{BASELINE}, {config.baseline_steps:,} steps"
+        directory = output / f"{BASELINE}-seed{seeds[0]}-longer"
+        runs.append(Run(name, BASELINE, seeds[0], config.baseline_steps, directory))
+    return runs
 
 
 def check_runs(runs: Sequence[Run], config: VocoderConfig, resume: bool) -> None:
@@ -50,9 +69,8 @@ def check_runs(runs: Sequence[Run], config: VocoderConfig, resume: bool) -> None
         ValueError: if it was made with another configuration.
     """
     for run in runs:
-        training = config.training
-        folder = RunFolder(run.directory, _config_of(run, config), training.keep_checkpoints)
-        folder.resumable(training.num_steps, resume)
+        folder = RunFolder(run.directory, _config_of(run, config), config.training.keep_checkpoints)
+        folder.resumable(run.num_steps, resume)
 
 
 def train_run(
@@ -93,4 +111,5 @@ def evaluate_run(run: Run, config: VocoderConfig, validation: AudioCorpus) -> di
 
 
 def _config_of(run: Run, config: VocoderConfig) -> VocoderConfig:
-    return replace(config, prior=run.prior, training=replace(config.training, seed=run.seed))
+    training = replace(config.training, seed=run.seed, num_steps=run.num_steps)
+    return replace(config, prior=run.prior, baseline_steps=None, training=training)

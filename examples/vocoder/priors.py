@@ -11,7 +11,9 @@ from priordiff import MelEnergyEstimator, MelSpectrumEstimator, PriorEstimator
 if TYPE_CHECKING:
     from vocoder.configuration import MelConfig
 
-__all__ = ["PRIORS", "PriorChoice"]
+__all__ = ["BASELINE", "PRIORS", "PriorChoice"]
+
+BASELINE = "isotropic"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class PriorChoice:
 
 
 PRIORS = {
-    "isotropic": PriorChoice("N(0, I) with the plain loss: DiffWave", lambda mel: None, "centered"),
+    BASELINE: PriorChoice("N(0, I) with the plain loss: DiffWave", lambda mel: None, "centered"),
     "energy": PriorChoice(
         "white noise as loud as each mel frame: PriorGrad",
         lambda mel: MelEnergyEstimator(hop_length=mel.hop_length),

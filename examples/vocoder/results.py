@@ -19,14 +19,12 @@ from priordiff.report import Column, Figure, Report, spectrogram_png, wav_bytes
 from priordiff.training import read_metrics
 from vocoder.configuration import VocoderConfig
 from vocoder.experiment import Run
-from vocoder.priors import PRIORS
+from vocoder.priors import BASELINE, PRIORS
 from vocoder.task import evaluation_targets
 
 __all__ = ["baseline_steps", "write_report"]
 
 Curve = list[tuple[float, float]]
-
-_BASELINE = "isotropic"
 
 
 def write_report(
@@ -44,19 +42,19 @@ def write_report(
         corpora: training and validation recordings.
     """
     training, validation = corpora
-    by_prior: dict[str, list[Run]] = {}
+    by_name: dict[str, list[Run]] = {}
     for run in runs:
-        by_prior.setdefault(run.prior, []).append(run)
+        by_name.setdefault(run.name, []).append(run)
     report = Report(
         "A vocoder under data-dependent priors",
-        f"{len(by_prior)} twins: the same network, batches and {config.training.num_steps:,} steps",
-        models=list(by_prior),
+        f"The same network, batches and {config.training.num_steps:,} steps under each prior",
+        models=list(by_name),
     )
     scores = {run: json.loads((run.directory / "evaluation" / "scores.json").read_text()) for run in runs}
     report.facts(_facts(config, training, validation, scores[runs[0]]))
-    _add_table(report, config, by_prior, scores)
-    _add_curves(report, by_prior)
-    _add_gallery(report, config, by_prior, validation)
+    _add_table(report, config, by_name, scores)
+    _add_curves(report, by_name)
+    _add_gallery(report, config, by_name, validation)
     report.heading("Configuration")
     report.configuration(OmegaConf.to_yaml(OmegaConf.structured(config)), "The whole configuration")
     report.write(path)
@@ -99,10 +97,10 @@ def _facts(
 def _add_table(
     report: Report,
     config: VocoderConfig,
-    by_prior: dict[str, list[Run]],
+    by_name: dict[str, list[Run]],
     scores: dict[Run, dict[str, float]],
 ) -> None:
-    measured = [name for name in SPEECH_METRICS if all(name in score for score in scores.values())]
+    measured = [name for name in SPEECH_METRICS if any(name in score for score in scores.values())]
     columns = [
         Column(metric.label, metric.unit, better=metric.better)
         for metric in (SPEECH_METRICS[name] for name in measured)
@@ -112,21 +110,24 @@ def _add_table(
         Column("training", "min", digits=1),
         Column("isotropic steps for its log-mel MAE"),
     ]
-    baseline = _mean_curve(by_prior[_BASELINE], "log_mel_mae") if _BASELINE in by_prior else []
+    isotropic = [runs for runs in by_name.values() if runs[0].prior == BASELINE]
+    baseline = (
+        _mean_curve(max(isotropic, key=lambda runs: runs[0].num_steps), "log_mel_mae") if isotropic else []
+    )
     rows = {}
-    for prior, runs in by_prior.items():
-        rows[prior] = [
-            *([scores[run][name] for run in runs] for name in measured),
+    for name, runs in by_name.items():
+        rows[name] = [
+            *([scores[run].get(key) for run in runs] for key in measured),
             [scores[run]["real_time_factor"] for run in runs],
             [read_metrics(run.directory, "train")[-1]["seconds"] / 60 for run in runs],
-            _cost(baseline, _mean_curve(runs, "log_mel_mae")[-1][1]) if prior != _BASELINE else None,
+            None if runs in isotropic else _cost(baseline, _mean_curve(runs, "log_mel_mae")[-1][1]),
         ]
     report.heading("All models on held-out recordings")
     report.table(
         columns,
         rows,
-        baseline=_BASELINE if _BASELINE in by_prior else None,
-        caption=". ".join(f"{prior}: {PRIORS[prior].description}" for prior in by_prior)
+        baseline=BASELINE if BASELINE in by_name else None,
+        caption=". ".join(f"{name}: {PRIORS[runs[0].prior].description}" for name, runs in by_name.items())
         + ". With several seeds: mean ± standard deviation.",
     )
 
@@ -138,20 +139,18 @@ def _cost(baseline: Curve, value: float) -> str | None:
     return f"more than {baseline[-1][0]:,.0f}" if steps is None else f"{steps:,.0f}"
 
 
-def _add_curves(report: Report, by_prior: dict[str, list[Run]]) -> None:
+def _add_curves(report: Report, by_name: dict[str, list[Run]]) -> None:
     report.heading("Convergence")
     for name in ("log_mel_mae", "mr_stft"):
         metric = SPEECH_METRICS[name]
-        series = {
-            prior: [_curve(run, "evaluation", name) for run in runs] for prior, runs in by_prior.items()
-        }
+        series = {model: [_curve(run, "evaluation", name) for run in runs] for model, runs in by_name.items()}
         report.curves(f"{metric.label} on held-out recordings", series, "step", metric.unit or metric.label)
-    losses = {prior: [_curve(run, "train", "loss") for run in runs] for prior, runs in by_prior.items()}
+    losses = {model: [_curve(run, "train", "loss") for run in runs] for model, runs in by_name.items()}
     report.curves("Training loss: squared error of the whitened noise", losses, "step", "loss")
 
 
 def _add_gallery(
-    report: Report, config: VocoderConfig, by_prior: dict[str, list[Run]], validation: AudioCorpus
+    report: Report, config: VocoderConfig, by_name: dict[str, list[Run]], validation: AudioCorpus
 ) -> None:
     shown = evaluation_targets(config, validation)[: config.evaluation.report_utterances]
     if not shown:
@@ -161,7 +160,7 @@ def _add_gallery(
         "Log-mel spectrograms of held-out recordings: the target, the noise from which the first model "
         "starts, and what each model makes of it."
     )
-    first_runs = [runs[0] for runs in by_prior.values()]
+    first_runs = [runs[0] for runs in by_name.values()]
     pipeline = VocoderPipeline.from_pretrained(first_runs[0].directory / "model")
     log_mel = LogMelSpectrogram(**pipeline.config.mel)
     rows = {}
@@ -189,7 +188,7 @@ def _add_gallery(
                 run.directory / "evaluation" / f"{recording.name}.wav", pipeline.sample_rate
             )
             error = float((log_mel(waveform[None]) - condition).abs().mean())
-            figures.append(figure(run.prior, waveform, f"log-mel MAE {error:.3f}"))
+            figures.append(figure(run.name, waveform, f"log-mel MAE {error:.3f}"))
         rows[recording.text or recording.name] = figures
     report.gallery(rows)
 
