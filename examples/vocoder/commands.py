@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from accelerate import PartialState
@@ -33,14 +34,14 @@ def configuration_from(arguments: argparse.Namespace) -> VocoderConfig:
             raise ValueError(
                 f"--config {arguments.config}: expected one of {known}, or the path of a YAML file"
             )
-    overrides = list(arguments.overrides)
+    config = load_config(VocoderConfig, file, arguments.overrides)
+    # Not as overrides, which are read as YAML: a folder may be called anything.
     if arguments.data is not None:
-        overrides.append(f"corpus.directory={arguments.data}")
+        config = replace(config, corpus=replace(config.corpus, directory=arguments.data))
     if arguments.prior is not None:
-        overrides.append(f"prior={arguments.prior}")
-    config = load_config(VocoderConfig, file, overrides)
+        config = replace(config, prior=arguments.prior)
     if arguments.compare is not None:
-        config.compare = list(PRIORS) if arguments.compare else []
+        config = replace(config, compare=list(PRIORS) if arguments.compare else [])
     return config
 
 

@@ -1,0 +1,332 @@
+"""Every bad input ends in one line that names it, exit status 2, and nothing half-written."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from vocoder.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+
+Refuse = Callable[..., str]
+
+
+@pytest.fixture
+def refuse(capfd: pytest.CaptureFixture[str]) -> Refuse:
+    """Runs the example and returns the one line with which it must refuse."""
+
+    def run(*arguments: str | Path) -> str:
+        capfd.readouterr()
+        assert main([str(argument) for argument in arguments]) == 2
+        lines = capfd.readouterr().err.splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("error: ")
+        return lines[0]
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "output"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["training.nun_steps=3"], ["training.nun_steps", "did you mean 'training.num_steps'"]),
+        (["modell.block_size=3"], ["modell", "did you mean 'model.block_size'"]),
+        (["training.num_steps=many"], ["training.num_steps", "'many'", "expected int"]),
+        (["training.num_steps=0"], ["num_steps is 0", "at least 1"]),
+        (["model=null"], ["model"]),
+        (["nonsense"], ["'nonsense'", "expected key=value"]),
+        (["--prior", "laplace"], ["'laplace'", "isotropic, energy, spectral"]),
+        (["compare=[laplace]"], ["laplace", "isotropic, energy, spectral"]),
+        (["--config", "papper"], ["papper", "demo", "paper-small"]),
+        (["--config", "none.yaml"], ["none.yaml", "no configuration file"]),
+        (["--seeds", "1", "2", "1"], ["--seeds has 1 twice"]),
+        (["--seeds", "-1"], ["seed is -1", "expected"]),
+        (["--seeds", "99999999999999999999"], ["seed is 9999", "expected"]),
+        (["model.block_size=48"], ["hop_length=256", "block_size=48"]),
+        (["model.residual_layers=0"], ["residual_layers=0"]),
+        (["model.prior_condition=mel_channel", "prior=isotropic"], ["mel_channel", "isotropic", "frame_std"]),
+        (["model.prior_condition=sometimes"], ["sometimes", "conditioner"]),
+        (["mel.hop_length=255"], ["hop_length=255"]),
+        (["mel.hop_length=2048", "mel.n_fft=1024"], ["hop_length=2048", "n_fft=1024"]),
+        (["mel.hop_length=4096"], ["hop_length is 4096"]),
+        (["mel.win_length=2048"], ["win_length=2048"]),
+        (["mel.f_max=20000"], ["f_max=20000", "11025"]),
+        (["mel.n_mels=8"], ["n_mels is 8", "at least 14"]),
+        (["mel.sample_rate=100"], ["sample_rate is 100"]),
+        (["evaluation.num_inference_steps=100"], ["num_inference_steps=100", "50"]),
+        (["evaluation.max_seconds=0.1"], ["max_seconds is 0.1", "0.5"]),
+        (["corpus.min_seconds=0.1"], ["min_seconds is 0.1", "0.5"]),
+        (["corpus.validation_fraction=1.5"], ["validation_fraction is 1.5"]),
+        (["scheduler.beta_end=1.5"], ["beta_end=1.5"]),
+        (["scheduler.beta_start=0.5"], ["beta_start=0.5"]),
+        (["scheduler.prediction_type=guess"], ["guess", "epsilon"]),
+        (["scheduler.num_train_timesteps=0"], ["num_train_timesteps=0"]),
+        (["scheduler.clip_prev_sample=-1"], ["clip_prev_sample=-1"]),
+        (["training.trackers=[abacus]"], ["'abacus'", "tensorboard"]),
+        (["training.mixed_precision=fp8"], ["'fp8'", "bf16"]),
+        (["--data", "no_such_folder"], ["no_such_folder", "no folder"]),
+        (["--data", ""], ["directory is ''"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_configuration_that_can_not_work_is_refused_before_anything_is_made(
+    refuse: Refuse, output: Path, tmp_path: Path, arguments: list[str], named: list[str]
+) -> None:
+    cache = tmp_path / "cache"
+    line = refuse(f"corpus.cache_directory={cache}", *arguments, "--output", output)
+    for part in named:
+        assert part in line
+    assert not cache.exists(), "refused only after the corpus was made"
+    assert not list(output.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"training:\n  learnin_rate: 3\n", ["learnin_rate", "did you mean 'training.learning_rate'"]),
+        (b"training: 3\n", ["training", "expected a section"]),
+        (b"training: [unclosed\n", ["no valid YAML"]),
+        (b"- a\n- list\n", ["expected keys and values"]),
+        (b"prior: \xff\xfe\n", ["no valid YAML"]),
+        (b"training: null\n", ["training", "expected"]),
+        (b"training:\n  seed: ${oc.env:NO_SUCH}\n", ["NO_SUCH"]),
+    ],
+)
+def test_a_broken_configuration_file_is_named(
+    refuse: Refuse, output: Path, tmp_path: Path, content: bytes, named: list[str]
+) -> None:
+    (tmp_path / "my.yaml").write_bytes(content)
+    line = refuse("--config", tmp_path / "my.yaml", "--output", output)
+    for part in ["my.yaml", *named]:
+        assert part in line
+    assert not output.exists()
+
+
+def _tone(path: Path, seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.3 * np.sin(np.arange(int(seconds * 22050)) * 0.1), 22050)
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda data: None, ["no audio in", ".flac", "LJSpeech"]),
+        (lambda data: (data / "a.wav").write_bytes(b"noise"), ["none of the 1 audio files", "a.wav"]),
+        (lambda data: _tone(data / "a.wav", 0.2), ["none of the 1 audio files", "a.wav is too short"]),
+        (lambda data: _tone(data / "a.wav", 2), ["a corpus of 1 recording"]),
+        (lambda data: (_tone(data / "a.wav", 1.2), _tone(data / "b.wav", 1.2)), ["too short", "at least 2."]),
+    ],
+    ids=["empty", "corrupt", "short", "single", "shorter than a crop"],
+)
+def test_a_folder_without_usable_recordings_is_refused(
+    refuse: Refuse, output: Path, tmp_path: Path, make: Callable[[Path], object], named: list[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    make(data)
+    crop = "corpus.crop_frames=200" if "at least 2." in named else "corpus.crop_frames=8"
+    line = refuse("--data", data, crop, f"corpus.cache_directory={tmp_path / 'cache'}", "--output", output)
+    for part in named:
+        assert part in line
+    assert not list(output.rglob("*"))
+
+
+def test_an_output_below_a_file_is_refused(refuse: Refuse, tiny: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    line = refuse(*tiny, "--output", tmp_path / "file" / "runs")
+    assert f"could not make the folder {tmp_path}/file/runs (Not a directory): choose another" in line
+    line = refuse(*tiny, "--output", tmp_path / "file")
+    assert f"could not make the folder {tmp_path}/file (File exists)" in line
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_cache_below_a_file_is_refused(
+    refuse: Refuse, tiny: list[str], output: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    line = refuse(*tiny, f"corpus.cache_directory={tmp_path / 'file' / 'cache'}", "--output", output)
+    assert str(tmp_path / "file" / "cache") in line
+    assert "Not a directory" in line
+
+
+def test_an_experiment_is_neither_overwritten_nor_mixed_with_another(
+    refuse: Refuse, tiny: list[str], output: Path
+) -> None:
+    short = [*tiny, "--no-compare", "--output", str(output), "training.num_steps=2"]
+    assert main([*short, "--prior", "isotropic"]) == 0
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    # The run that is in the way is the last of the twins: it must be found before the first is trained.
+    line = refuse(*tiny, "--output", output)
+    assert f"{output}/isotropic-seed0 holds a run of 2 steps: pass --resume" in line
+    line = refuse(*short, "--prior", "isotropic", "--resume", "training.learning_rate=0.5")
+    assert "training.learning_rate is 0.5" in line
+    assert "choose another folder" in line
+    line = refuse(*short, "--prior", "isotropic", "--resume", "training.num_steps=1")
+    assert "num_steps is 1" in line
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+
+
+@pytest.mark.parametrize("limit", [2_000, pytest.param(20_000, marks=pytest.mark.slow), 60_000])
+def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(
+    tiny: list[str], output: Path, limit: int
+) -> None:
+    assert main([*tiny, "--prior", "energy", "--no-compare", "--output", str(output / "warm")]) == 0
+    finished = subprocess.run(
+        [sys.executable, "examples/vocoder", *tiny, "--no-compare", "--output", str(output / "full")],
+        cwd=ROOT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 2, finished.stderr
+    last = finished.stderr.splitlines()[-1]
+    assert "error: could not" in last
+    assert str(output / "full") in last
+    assert "Traceback" not in finished.stderr
+    assert not list((output / "full").rglob(".*.partial"))
+
+
+@pytest.fixture(scope="module")
+def vocoder(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of a finished experiment."""
+    output = tmp_path_factory.mktemp("vocoder")
+    assert main([*tiny, "--output", str(output), "training.num_steps=1", "compare=[energy]"]) == 0
+    return output
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    _tone(tmp_path / "recording.wav", 1)
+    return tmp_path / "recording.wav"
+
+
+def test_synthesis_without_a_model_says_what_was_looked_for(
+    refuse: Refuse, vocoder: Path, recording: Path, output: Path
+) -> None:
+    rest = ["--input", recording, "--output", output]
+    assert "no trained vocoder in nowhere" in refuse("synthesize", "--model", "nowhere", *rest)
+    line = refuse("synthesize", "--model", vocoder, *rest)
+    assert f"it holds runs: give one of {vocoder}/energy-seed0, {vocoder}/spectral-seed0" in line
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing", "config", "index", "foreign"])
+def test_a_damaged_model_is_named(
+    refuse: Refuse, vocoder: Path, recording: Path, output: Path, tmp_path: Path, damage: str
+) -> None:
+    folder = shutil.copytree(vocoder / "spectral-seed0" / "model", tmp_path / "damaged")
+    weights = folder / "model" / "diffusion_pytorch_model.safetensors"
+    if damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif damage == "missing":
+        weights.unlink()
+    elif damage == "config":
+        (folder / "model" / "config.json").write_text("{")
+    elif damage == "index":
+        (folder / "model_index.json").write_text("{")
+    else:
+        (folder / "model_index.json").write_text('{"_class_name": "DDPMPipeline"}')
+    line = refuse("synthesize", "--model", folder, "--input", recording, "--output", output)
+    assert f"can't load the vocoder in {folder}" in line
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("steps", ["0", "-3", "51"])
+def test_steps_out_of_range_are_refused(
+    refuse: Refuse, vocoder: Path, recording: Path, output: Path, steps: str
+) -> None:
+    model = vocoder / "energy-seed0"
+    line = refuse("synthesize", "--model", model, "--input", recording, "--output", output, "--steps", steps)
+    assert f"num_inference_steps={steps}" in line
+    assert not output.exists()
+
+
+def test_inputs_that_can_not_be_used_are_named_and_the_others_done(
+    refuse: Refuse, vocoder: Path, recording: Path, output: Path, tmp_path: Path
+) -> None:
+    command = [
+        "synthesize",
+        "--model",
+        vocoder / "energy-seed0",
+        "--output",
+        output,
+        "--steps",
+        "2",
+        "--input",
+    ]
+    assert "no such input: nothing.wav" in refuse(*command, recording, "nothing.wav")
+    (tmp_path / "empty").mkdir()
+    assert f"no audio in {tmp_path / 'empty'}" in refuse(*command, tmp_path / "empty")
+    _tone(tmp_path / "again" / "recording.wav", 1)
+    assert "would both be written to" in refuse(*command, recording, tmp_path / "again" / "recording.wav")
+    assert not output.exists()
+    (tmp_path / "broken.wav").write_bytes(b"noise")
+    _tone(tmp_path / "short.wav", 0.1)
+    line = refuse(*command, tmp_path / "broken.wav", recording, tmp_path / "short.wav")
+    assert "2 of 3 inputs were left out" in line
+    assert "broken.wav cannot be decoded" in line
+    assert [path.name for path in output.iterdir()] == ["recording.wav"]
+    line = refuse(*command, tmp_path / "short.wav")
+    assert "short.wav is too short: 0.10 s, expected at least 0.5 s" in line
+
+
+def test_synthesis_does_not_write_over_its_input_nor_below_a_file(
+    refuse: Refuse, vocoder: Path, recording: Path
+) -> None:
+    before = recording.read_bytes()
+    command = ["synthesize", "--model", vocoder / "energy-seed0", "--input", recording, "--output"]
+    assert "would be replaced" in refuse(*command, recording.parent)
+    assert f"could not make the folder {recording}/out" in refuse(*command, recording / "out")
+    assert recording.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("package", "named"),
+    [
+        ("soundfile", "priordiff[audio]"),
+        pytest.param("torchaudio", "priordiff[audio]", marks=pytest.mark.slow),
+        ("accelerate", "pip install"),
+        pytest.param("omegaconf", "pip install", marks=pytest.mark.slow),
+        ("matplotlib", "priordiff[train]"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_the_extra_to_install(
+    output: Path, package: str, named: str
+) -> None:
+    program = f"""
+import importlib.util, runpy, sys
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == {package!r} else find_spec(name, *rest)
+sys.modules[{package!r}] = None
+import priordiff
+sys.argv = ["examples/vocoder", "--output", {str(output)!r}]
+runpy.run_path("examples/vocoder", run_name="__main__")
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 2, finished.stderr
+    (line,) = finished.stderr.splitlines()
+    assert package in line
+    assert named in line
+    assert not output.exists()
