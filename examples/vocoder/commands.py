@@ -7,9 +7,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from accelerate import PartialState
-
-from priordiff.training import load_config
+from priordiff.training import join_processes, load_config
 from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.data import prepare_corpus
 from vocoder.experiment import check_runs, evaluate_run, runs_of, train_run
@@ -53,7 +51,8 @@ def run_train(arguments: argparse.Namespace) -> int:
     check_parts(config, dict.fromkeys(run.prior for run in runs))
     check_runs(runs, config, arguments.resume)
     make_writable(arguments.output)
-    is_main_process = PartialState().is_main_process
+    processes = join_processes()
+    is_main_process = processes.is_main_process
     if not is_main_process:
         logging.disable(logging.WARNING)
     corpora = prepare_corpus(config)
@@ -67,7 +66,7 @@ def run_train(arguments: argparse.Namespace) -> int:
             _logger.info(
                 "%s: log-mel MAE %.3f, MR-STFT %.3f", run.directory, scores["log_mel_mae"], scores["mr_stft"]
             )
-        PartialState().wait_for_everyone()
+        processes.wait_for_everyone()
     if is_main_process:
         report = arguments.output / "report.html"
         write_report(report, config, runs, corpora)

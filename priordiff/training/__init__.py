@@ -15,6 +15,7 @@ from priordiff.training.gradients import TrainingDivergedError
 from priordiff.training.loop import Trainer
 from priordiff.training.metrics import read_metrics
 from priordiff.training.options import TrainingConfig
+from priordiff.training.processes import join_processes
 from priordiff.training.task import Evaluation, TrainingTask
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "TrainingDivergedError",
     "TrainingTask",
     "expect",
+    "join_processes",
     "load_config",
     "read_metrics",
     "save_config",

@@ -8,12 +8,11 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import ProjectConfiguration, set_seed
 from diffusers.optimization import get_scheduler
@@ -24,7 +23,7 @@ from priordiff.training.checkpoints import Progress, TrainingState
 from priordiff.training.data import BatchOrder, make_loader, seed_for
 from priordiff.training.gradients import accumulate_gradients, divergence_error
 from priordiff.training.options import TrainingConfig
-from priordiff.training.processes import on_main_process
+from priordiff.training.processes import join_processes, on_main_process
 from priordiff.training.run_folder import RunFolder
 from priordiff.training.signals import StopRequest, ignore_interrupts
 from priordiff.training.task import TrainingTask
@@ -61,14 +60,13 @@ class Trainer:
         self.folder = RunFolder(
             Path(run_dir), config if run_config is None else run_config, config.keep_checkpoints
         )
+        join_processes()
         # An earlier run in this process may have had another precision.
         AcceleratorState._reset_state()
         self.accelerator = Accelerator(
             mixed_precision=config.mixed_precision,
             log_with=list(config.trackers) or None,
             project_config=ProjectConfiguration(str(run_dir), logging_dir=str(Path(run_dir, "logs"))),
-            # The others wait while the main process evaluates.
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=2))],
         )
         # The environment of `accelerate launch` can set it; the loop accumulates by itself.
         self.accelerator.gradient_accumulation_steps = 1

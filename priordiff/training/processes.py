@@ -1,13 +1,38 @@
-"""Work for the main process alone."""
+"""The processes that train together, and work for the main one alone."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from datetime import timedelta
 
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate import Accelerator, PartialState
+from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-__all__ = ["on_main_process"]
+__all__ = ["join_processes", "on_main_process"]
+
+# The others wait while the main process makes a corpus or evaluates.
+_LONGEST_WAIT = timedelta(hours=2)
+
+
+def join_processes() -> PartialState:
+    """Meet the other processes of this training; to be called before anything else asks how many there are.
+
+    Returns:
+        Which process this is, and of how many.
+
+    Raises:
+        ValueError: If several were launched that can't find each other.
+    """
+    # PartialState by itself doesn't heed the variable, Accelerator comes too late to be heard.
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=_LONGEST_WAIT)
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if launched != state.num_processes:
+        raise ValueError(
+            f"{launched} processes were launched, but they find no GPU to share: set ACCELERATE_USE_CPU=true "
+            "to train on CPUs"
+        )
+    return state
 
 
 def on_main_process(accelerator: Accelerator, action: Callable[[], object]) -> None:
