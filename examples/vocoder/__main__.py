@@ -1,4 +1,4 @@
-"""Command line of the vocoder example: `accelerate launch examples/vocoder --help`."""
+"""Command line of the vocoder example: `python examples/vocoder --help`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# `accelerate launch examples/vocoder` runs this file alone: its neighbours are the package `vocoder` of this
+# `python examples/vocoder` runs this file alone: its neighbours are the package `vocoder` of this
 # folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 _EPILOG = """\
 Any value of the configuration can be overridden: training.num_steps=500 model.block_size=32 ...
 
-  accelerate launch examples/vocoder                                        the demo: three twins and a report
-  accelerate launch examples/vocoder --config paper --data LJSpeech-1.1     the published configuration
-  accelerate launch examples/vocoder --seeds 0 1 2                          means and spread over three seeds
-  python examples/vocoder synthesize --model RUN --input FILES --output DIR copy-synthesis of your own
-  recordings
+  python examples/vocoder                                          the demo: three twins and a report
+  python examples/vocoder --seeds 0 1 2                            means and spread over three seeds
+  accelerate launch --multi_gpu examples/vocoder --config paper --data LJSpeech-1.1
+                                                                   the published configuration on all GPUs
+  python examples/vocoder synthesize --model RUN --input FILES --output DIR
+                                                                   copy-synthesis of your own recordings
 """
 
 
