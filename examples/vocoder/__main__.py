@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 _EPILOG = """\
 Any value of the configuration can be overridden: training.num_steps=500 model.block_size=32 ...
 
-  python examples/vocoder                                          the demo: three twins and a report
-  python examples/vocoder --seeds 0 1 2                            means and spread over three seeds
+  accelerate launch examples/vocoder                               the demo: three twins and a report
+  accelerate launch examples/vocoder --seeds 0 1 2                 means and spread over three seeds
   accelerate launch --multi_gpu examples/vocoder --config paper --data LJSpeech-1.1
                                                                    the published configuration on all GPUs
   python examples/vocoder synthesize --model RUN --input FILES --output DIR
@@ -70,7 +70,7 @@ def _train_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--config", default="demo", help="demo, paper, paper-small or a YAML file (default: demo)"
+        "--config", default="demo", help="demo, long, paper, paper-small or a YAML file (default: demo)"
     )
     parser.add_argument(
         "--data", help="LJSpeech's layout or any folder of audio files (default: made by espeak-ng)"

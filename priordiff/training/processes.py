@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 
+import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
@@ -17,6 +18,8 @@ _LONGEST_WAIT = timedelta(hours=2)
 
 def join_processes() -> PartialState:
     """Meet the other processes of this training; to be called before anything else asks how many there are.
+
+    A process that is alone on a CPU gets all its cores, of which `accelerate launch` would leave it one.
 
     Returns:
         Which process this is, and of how many.
@@ -32,6 +35,8 @@ def join_processes() -> PartialState:
             f"{launched} processes were launched, but they find no GPU to share: set ACCELERATE_USE_CPU=true "
             "to train on CPUs"
         )
+    if state.num_processes == 1 and state.device.type == "cpu":
+        _undo_single_thread()
     return state
 
 
@@ -54,3 +59,10 @@ def on_main_process(accelerator: Accelerator, action: Callable[[], object]) -> N
     broadcast_object_list(failure)
     if failure[0] is not None:
         raise failure[0]
+
+
+def _undo_single_thread() -> None:
+    """Without `--num_cpu_threads_per_process`, `accelerate launch` sets one thread on any machine."""
+    if "ACCELERATE_MIXED_PRECISION" in os.environ and os.environ.get("OMP_NUM_THREADS") == "1":
+        has_affinity = hasattr(os, "sched_getaffinity")
+        torch.set_num_threads(len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
