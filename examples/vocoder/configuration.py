@@ -113,12 +113,16 @@ class VocoderConfig:
     Args:
         prior: `isotropic`, `energy` or `spectral`.
         compare: the twins to train beside it: the same network, seeds, batches and steps under other priors.
+        loudness_exponent: under the spectral prior, the error of each coefficient is weighted by its standard
+            deviation to this power, so that a long training learns first what is heard first; 0 is the loss of
+            the prior itself. The minimum stays where it is.
         baseline_steps: train the isotropic twin of the first seed once more, for this many steps, to find how
             many it needs for what the others reach; null for not.
     """
 
     prior: str = "energy"
     compare: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
+    loudness_exponent: float = 0.0
     baseline_steps: int | None = field(default=None, metadata=ADJUSTABLE)
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     mel: MelConfig = field(default_factory=MelConfig)
@@ -131,6 +135,7 @@ class VocoderConfig:
         names = ", ".join(PRIORS)
         expect(self, "prior", self.prior in PRIORS, f"one of {names}")
         expect(self, "compare", set(self.compare) <= set(PRIORS), f"a list of {names}")
+        expect(self, "loudness_exponent", 0 <= self.loudness_exponent <= 1, "a number in [0, 1]")
         expect(
             self,
             "baseline_steps",

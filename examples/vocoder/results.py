@@ -146,7 +146,7 @@ def _add_curves(report: Report, by_name: dict[str, list[Run]]) -> None:
         series = {model: [_curve(run, "evaluation", name) for run in runs] for model, runs in by_name.items()}
         report.curves(f"{metric.label} on held-out recordings", series, "step", metric.unit or metric.label)
     losses = {model: [_curve(run, "train", "loss") for run in runs] for model, runs in by_name.items()}
-    report.curves("Training loss: squared error of the whitened noise", losses, "step", "loss")
+    report.curves("Training loss: squared error in white space", losses, "step", "loss")
 
 
 def _add_gallery(

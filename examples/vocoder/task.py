@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from priordiff import GaussianPrior, VocoderPipeline, prior_loss
+from priordiff import GaussianPrior, LappedPrior, VocoderPipeline, prior_loss
 from priordiff.audio import AudioCorpus, LogMelSpectrogram
 from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
 from priordiff.report import spectrogram_png
@@ -76,8 +76,7 @@ class VocoderTask:
         has_condition = self.config.model.prior_condition != "none"
         prior_std = self.estimator.frame_std(log_mel) if self.estimator and has_condition else None
         prediction = model(noisy, timesteps, log_mel, prior_std).float()
-        weighting = None if scheduler.model_space == "white" else self._prior(log_mel)
-        return {"diffusion": prior_loss(prediction, target, weighting, reduction="sum")}
+        return {"diffusion": prior_loss(prediction, target, self._weighting(log_mel), reduction="sum")}
 
     def evaluate(self, step: int) -> Evaluation:
         pipeline = self.pipeline()
@@ -107,6 +106,17 @@ class VocoderTask:
         pipeline = VocoderPipeline(self.model, self.scheduler, self.estimator, mel=asdict(self.config.mel))
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
+
+    def _weighting(self, log_mel: Tensor) -> GaussianPrior | None:
+        """The covariance that weights the loss; in white space that of the prior is there already."""
+        prior = self._prior(log_mel)
+        if self.scheduler.model_space != "white":
+            return prior
+        if not isinstance(prior, LappedPrior) or not self.config.loudness_exponent:
+            return None
+        weight = prior.std**self.config.loudness_exponent
+        mean_square = weight.square().mean(dim=(1, 2, 3), keepdim=True)
+        return LappedPrior(0.0, mean_square.sqrt() / weight, prior.hop_length)
 
     def _prior(self, log_mel: Tensor) -> GaussianPrior | None:
         return None if self.estimator is None else self.estimator.to(log_mel.device)(log_mel)
