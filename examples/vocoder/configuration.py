@@ -114,8 +114,8 @@ class VocoderConfig:
         prior: `isotropic`, `energy` or `spectral`.
         compare: the twins to train beside it: the same network, seeds, batches and steps under other priors.
         loudness_exponent: under the spectral prior, the error of each coefficient is weighted by its standard
-            deviation to this power, so that a long training learns first what is heard first; 0 is the loss of
-            the prior itself. The minimum stays where it is.
+            deviation to this power, so that a long training learns first what is heard first; 0 is the loss
+            of the prior itself. The minimum stays where it is.
         baseline_steps: train the isotropic twin of the first seed once more, for this many steps, to find how
             many it needs for what the others reach; null for not.
     """

@@ -16,13 +16,14 @@ import torch
 from safetensors.torch import load_file
 
 from priordiff.audio import AudioCorpus, LogMelSpectrogram
-from priordiff.training import Draw, load_config
+from priordiff.training import Draw, load_config, read_metrics
 from vocoder.__main__ import main
 from vocoder.configuration import CONFIGS, VocoderConfig
-from vocoder.data import CropDataset
+from vocoder.data import CropDataset, prepare_corpus
 from vocoder.parts import check_parts, make_parts
 from vocoder.priors import PRIORS
 from vocoder.results import baseline_steps
+from vocoder.task import VocoderTask
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,6 +106,19 @@ def test_several_seeds_give_mean_and_spread(tiny: list[str], tmp_path: Path) -> 
     assert not torch.equal(*(_first_weight(tmp_path / f"energy-seed{seed}") for seed in (0, 1)))
     (row,) = rows_of_table(tmp_path / "report.html").values()
     assert re.search(r"\d\.\d{3}\s*± ?\d\.\d{3}", row[0])
+
+
+def test_a_longer_baseline_is_a_row_of_its_own(tiny: list[str], tmp_path: Path) -> None:
+    arguments = ["--prior", "isotropic", "--no-compare", "--output", str(tmp_path), "baseline_steps=6"]
+    assert main([*tiny, *arguments]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "isotropic-seed0",
+        "isotropic-seed0-longer",
+        "report.html",
+    }
+    steps = [row["step"] for row in read_metrics(tmp_path / "isotropic-seed0-longer", "evaluation")]
+    assert steps == [2, 4, 6]
+    assert "isotropic, 6 steps" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def _first_weight(run: Path) -> torch.Tensor:
@@ -245,6 +259,18 @@ def test_the_mel_of_a_crop_is_the_crop_of_the_whole_recordings_mel(
             torch.testing.assert_close(crop["log_mel"], frames[:, start : start + length], rtol=0, atol=1e-4)
             starts.add(start)
     assert starts > {0, 1, 2}
+
+
+def test_a_loudness_exponent_of_one_weights_the_error_as_in_data_space(tiny: list[str]) -> None:
+    overrides = [argument for argument in tiny if "=" in argument]
+    config = load_config(VocoderConfig, CONFIGS / "demo.yaml", [*overrides, "loudness_exponent=1.0"])
+    config.corpus.directory = tiny[tiny.index("--data") + 1]
+    task = VocoderTask(config, *prepare_corpus(config))
+    batch = task.collate([task.dataset[Draw(0, number, 0)] for number in range(2)])
+    error = torch.randn(batch["waveform"].shape, generator=torch.Generator().manual_seed(0))
+    assert task.estimator
+    ratio = task._weighting(batch["log_mel"]).whiten(error) / task.estimator(batch["log_mel"]).color(error)
+    torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio), rtol=1e-2, atol=0)
 
 
 def test_baseline_steps_finds_where_a_curve_reaches_a_value() -> None:

@@ -141,3 +141,10 @@ def test_a_page_that_cannot_be_finished_leaves_the_old_one(report, tmp_path, mon
         report.write(path)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_curves_of_different_lengths_share_a_table() -> None:
+    report = Report("Two lengths")
+    series = {"short": [[(1, 2.0)]], "long": [[(1, 3.0), (2, 1.0)]]}
+    report.curves("error", series, x_label="step", y_label="nats")
+    assert ">–<" in report.html().replace(" ", ""), "the short curve has no value at the second step"
