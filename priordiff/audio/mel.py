@@ -125,15 +125,17 @@ class LogMelSpectrogram(nn.Module):
                 f"waveform has {waveform.shape[-1]} samples, too few for one frame: at least "
                 f"{max(padding + 1, self.hop_length)} are needed"
             )
-        padded = F.pad(waveform, (padding, padding), mode="reflect")
-        spectrum = torch.stft(
-            padded,
-            self.n_fft,
-            hop_length=self.hop_length,
-            win_length=self.win_length,
-            window=self.window,
-            center=False,
-            return_complex=True,
-        )
-        magnitude = (spectrum.real**2 + spectrum.imag**2 + 1e-9).sqrt()
-        return (self.filters @ magnitude).clamp(min=1e-5).log()
+        # The log of a quiet band needs the precision that autocast would take from the filters' product.
+        with torch.autocast(waveform.device.type, enabled=False):
+            padded = F.pad(waveform, (padding, padding), mode="reflect")
+            spectrum = torch.stft(
+                padded,
+                self.n_fft,
+                hop_length=self.hop_length,
+                win_length=self.win_length,
+                window=self.window,
+                center=False,
+                return_complex=True,
+            )
+            magnitude = (spectrum.real**2 + spectrum.imag**2 + 1e-9).sqrt()
+            return (self.filters @ magnitude).clamp(min=1e-5).log()

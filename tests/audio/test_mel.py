@@ -123,3 +123,11 @@ def test_waveforms_that_do_not_fit_are_an_error_in_one_line(waveform: torch.Tens
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         LogMelSpectrogram(**SMALL)(waveform)
     assert "\n" not in str(error.value)
+
+
+def test_autocast_does_not_coarsen_it() -> None:
+    waveform = torch.randn(1, 4096, generator=torch.Generator().manual_seed(0))
+    transform = LogMelSpectrogram()
+    expected = transform(waveform)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(transform(waveform), expected)
