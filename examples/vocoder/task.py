@@ -109,12 +109,15 @@ class VocoderTask:
 
     def _weighting(self, log_mel: Tensor) -> GaussianPrior | None:
         """The covariance that weights the loss; in white space that of the prior is there already."""
-        prior = self._prior(log_mel)
-        if self.scheduler.model_space != "white":
-            return prior
-        if not isinstance(prior, LappedPrior) or not self.config.loudness_exponent:
+        is_white, exponent = self.scheduler.model_space == "white", self.config.loudness_exponent
+        if is_white and not exponent:
             return None
-        weight = prior.std**self.config.loudness_exponent
+        prior = self._prior(log_mel)
+        if not is_white:
+            return prior
+        if not isinstance(prior, LappedPrior):
+            return None
+        weight = prior.std**exponent
         mean_square = weight.square().mean(dim=(1, 2, 3), keepdim=True)
         return LappedPrior(0.0, mean_square.sqrt() / weight, prior.hop_length)
 

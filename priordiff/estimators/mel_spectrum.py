@@ -25,10 +25,9 @@ class MelSpectrumEstimator(PriorEstimator):
 
     $\log\sigma_{f,k} = w_k^\top \text{log-mel}_f + b_k$. The weights are the least-squares fit of the
     log-powers $\log X_{f,k}^2$ of the training set's MDCT coefficients, corrected by $\mathrm{E}\log n^2 =
-    -\gamma - \log 2$ of a Gaussian
-    $n$: the time-varying spectral prior of SpecGrad (Koizumi et al., Interspeech 2022), fitted to data
-    instead of inverting the mel filters, and with an exact inverse. Mel frame $f$ and MDCT block $f$ cover
-    the same samples.
+    -\gamma - \log 2$ of a Gaussian $n$: the time-varying spectral prior of SpecGrad (Koizumi et al.,
+    Interspeech 2022), fitted to data instead of inverting the mel filters, and with an exact inverse. Mel
+    frame $f$ and MDCT block $f$ cover the same samples.
 
     Use it with `model_space="white"`: the entries of Σ spread over many decades.
 
