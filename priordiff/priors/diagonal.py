@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from priordiff.priors.gaussian import (
-    GaussianPrior,
+from priordiff.priors.gaussian import GaussianPrior
+from priordiff.priors.parameters import (
     as_parameter,
-    as_std,
+    check_positive,
+    common_shape,
     expand_batch,
     sum_over_event,
-    trace_ratio_by_columns,
 )
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["DiagonalPrior"]
 
@@ -43,28 +39,11 @@ class DiagonalPrior(GaussianPrior):
 
     def __init__(self, mean: Tensor | float, std: Tensor | float) -> None:
         self.mean = as_parameter("mean", mean, like=std)
-        self.std = as_std(std, like=mean)
-        if self.mean.dim() and self.std.dim() and self.mean.dim() != self.std.dim():
-            raise ValueError(
-                f"mean has shape {tuple(self.mean.shape)} and std {tuple(self.std.shape)}: both need as many "
-                "dimensions as the data, or none"
-            )
-        try:
-            self._shape = torch.broadcast_shapes(self.mean.shape, self.std.shape)
-        except RuntimeError as error:
-            raise ValueError(
-                f"mean of shape {tuple(self.mean.shape)} and std of shape {tuple(self.std.shape)} do not "
-                "broadcast"
-            ) from error
-        self.mean, self.std = (expand_batch(tensor, self.batch_size) for tensor in (self.mean, self.std))
-
-    @property
-    def event_shape(self) -> torch.Size:
-        return self._shape[1:]
-
-    @property
-    def batch_size(self) -> int:
-        return self._shape[0] if self._shape else 1
+        self.std = as_parameter("std", std, like=mean)
+        self._check_values()
+        shape = common_shape(self.mean, "std", self.std.shape)
+        self.event_shape = shape[1:]
+        self.mean, self.std = (expand_batch(tensor, shape) for tensor in (self.mean, self.std))
 
     def color(self, z: Tensor) -> Tensor:
         self._check_event(z)
@@ -81,9 +60,9 @@ class DiagonalPrior(GaussianPrior):
 
     def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
         if not isinstance(other, DiagonalPrior):
-            return trace_ratio_by_columns(self, other, event_shape)
+            return super()._trace_ratio(other, event_shape)
         ratio = (self.std / other.std).square()
         return sum_over_event(ratio.expand(max(self.batch_size, other.batch_size), *event_shape))
 
-    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        return type(self)(function(self.mean), function(self.std))
+    def _check_values(self) -> None:
+        check_positive("std", self.std)

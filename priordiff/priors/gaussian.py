@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from einops import reduce
 from torch import Tensor
+
+from priordiff.priors.parameters import sum_over_event
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,10 +24,12 @@ class GaussianPrior(ABC):
 
     Dimension 0 of every tensor is the batch, all other dimensions are one event. A covariance structure is a
     subclass that says how to multiply by $L$ (`color`), by $L^{-1}$ (`whiten`) and what $\log\det\Sigma$ is;
-    everything else follows. Batches broadcast: parameters with a batch of 1 serve every item.
+    everything else follows. Its parameters are its attributes that are tensors: 0-dimensional, or with the
+    batch as their first dimension. Batches broadcast: parameters with a batch of 1 serve every item.
 
     Attributes:
         mean: μ, broadcastable to the data: 0-dimensional, or with as many dimensions as the data.
+        event_shape: shape of one event as far as the parameters determine it (1 where they broadcast).
 
     Example:
         >>> from priordiff import DiagonalPrior
@@ -35,16 +39,12 @@ class GaussianPrior(ABC):
     """
 
     mean: Tensor
+    event_shape: torch.Size
 
     @property
-    @abstractmethod
-    def event_shape(self) -> torch.Size:
-        """Shape of one event as far as the parameters determine it (1 where they broadcast)."""
-
-    @property
-    @abstractmethod
     def batch_size(self) -> int:
         """Number of Gaussians that the parameters hold (1 where they broadcast)."""
+        return max((len(value) for value in self._parameters() if value.dim()), default=1)
 
     @abstractmethod
     def color(self, z: Tensor) -> Tensor:
@@ -62,14 +62,6 @@ class GaussianPrior(ABC):
             event_shape: shape of the event where the parameters broadcast over it; by default the prior's
                 own.
         """
-
-    @abstractmethod
-    def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
-        r"""$\operatorname{tr}(\Sigma_{other}^{-1}\Sigma)$ for each batch item, shape (batch,)."""
-
-    @abstractmethod
-    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """The prior with `function` applied to each of its tensors."""
 
     def sample(
         self,
@@ -128,12 +120,80 @@ class GaussianPrior(ABC):
         return 0.5 * (trace + other.mahalanobis(difference) - math.prod(event_shape) + log_det_ratio)
 
     def to(self, device_or_dtype: torch.device | torch.dtype | str) -> Self:
-        """The prior with its tensors on another device or of another floating dtype."""
-        return self._map(lambda tensor: tensor.to(device_or_dtype))
+        """The prior with its tensors on another device or of another floating dtype.
+
+        Raises:
+            ValueError: if the dtype spoils the parameters: it may round a small std to zero.
+        """
+        moved = self._map(lambda tensor: tensor.to(device_or_dtype))
+        if moved.mean.dtype != self.mean.dtype:
+            moved._check_values()
+        return moved
 
     def repeat_interleave(self, repeats: int) -> Self:
         """The prior for `repeats` samples of each item, ordered as by `torch.repeat_interleave`."""
         return self._map(lambda tensor: tensor.repeat_interleave(repeats, 0) if tensor.dim() else tensor)
+
+    def tile(self, repeats: int) -> Self:
+        """The prior for the whole batch `repeats` times over, as `torch.cat([x] * repeats)` orders it."""
+        return self._map(
+            lambda tensor: tensor.repeat(repeats, *[1] * (tensor.dim() - 1)) if tensor.dim() else tensor
+        )
+
+    def require_fit(self, sample: Tensor) -> None:
+        """Checks that this prior fits a sample in shape, batch, device and dtype.
+
+        A prior whose parameters are all numbers fits every sample.
+
+        Args:
+            sample: data, noise or state, batch first.
+
+        Raises:
+            ValueError: if it does not fit; the message names both.
+        """
+        self._check_event(sample)
+        if not self.event_shape:
+            return
+        name = type(self).__name__
+        if self.mean.device != sample.device:
+            raise ValueError(
+                f"{name} is on {self.mean.device} and the sample on {sample.device}: move one of them, e.g. "
+                f"prior.to({str(sample.device)!r})"
+            )
+        if self.mean.dtype != sample.dtype:
+            raise ValueError(
+                f"{name} has dtype {self.mean.dtype} and the sample {sample.dtype}: convert one of them, "
+                f"e.g. prior.to({sample.dtype})"
+            )
+
+    def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
+        r"""$\operatorname{tr}(\Sigma'^{-1}\Sigma)$ for each batch item, shape (batch,).
+
+        $\lVert L'^{-1}L\rVert_F^2$ by the columns of the identity, unless a subclass knows a closed form.
+        """
+        batch = max(self.batch_size, other.batch_size)
+        size = math.prod(event_shape)
+        total = torch.zeros(batch, device=self.mean.device, dtype=self.mean.dtype)
+        for column in range(size):
+            unit = torch.zeros(batch, size, device=self.mean.device, dtype=self.mean.dtype)
+            unit[:, column] = 1
+            total = total + other.mahalanobis(self.color(unit.reshape(batch, *event_shape)))
+        return total
+
+    @abstractmethod
+    def _check_values(self) -> None:
+        """Raises a ValueError unless the parameters, whose dtype has changed, still are a Gaussian's."""
+
+    def _parameters(self) -> list[Tensor]:
+        return [value for value in vars(self).values() if isinstance(value, Tensor)]
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The prior with `function` applied to each of its tensors; what was checked once stays checked."""
+        mapped = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(mapped, name, function(value))
+        return mapped
 
     def _check_event(self, x: Tensor) -> None:
         """Raises a ValueError that names both shapes unless this prior's parameters broadcast to `x`."""
@@ -169,58 +229,3 @@ class GaussianPrior(ABC):
     def _described(self) -> str:
         shape = tuple(self.event_shape)
         return f"{type(self).__name__} holds {self.batch_size} Gaussians over events of shape {shape}"
-
-
-def trace_ratio_by_columns(prior: GaussianPrior, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
-    r"""$\operatorname{tr}(\Sigma'^{-1}\Sigma) = \lVert L'^{-1}L\rVert_F^2$, by the identity's columns."""
-    batch = max(prior.batch_size, other.batch_size)
-    size = math.prod(event_shape)
-    total = torch.zeros(batch, device=prior.mean.device, dtype=prior.mean.dtype)
-    for column in range(size):
-        unit = torch.zeros(batch, size, device=prior.mean.device, dtype=prior.mean.dtype)
-        unit[:, column] = 1
-        total = total + other.mahalanobis(prior.color(unit.reshape(batch, *event_shape)))
-    return total
-
-
-def sum_over_event(values: Tensor) -> Tensor:
-    """The sum of each batch item's values, shape (batch,)."""
-    return reduce(values, "batch ... -> batch", "sum")
-
-
-def expand_batch(parameter: Tensor, batch_size: int) -> Tensor:
-    """A parameter for the whole batch, unless it is a number."""
-    # A parameter that is whole already stays the caller's own, so that a prior of leaf tensors can be copied.
-    if not parameter.dim() or len(parameter) == batch_size:
-        return parameter
-    return parameter.expand(batch_size, *parameter.shape[1:])
-
-
-def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None = None) -> Tensor:
-    """`value` as a finite floating tensor, on the device and of the dtype of `like` if `value` is a number.
-
-    Raises:
-        ValueError: if it is not floating or holds NaN or infinity.
-    """
-    if not isinstance(value, Tensor):
-        if isinstance(like, Tensor) and like.is_floating_point():
-            value = torch.tensor(float(value), device=like.device, dtype=like.dtype)
-        else:
-            value = torch.tensor(float(value))
-    if not value.is_floating_point():
-        raise ValueError(f"{name} has dtype {value.dtype}, expected a floating dtype")
-    if not torch.isfinite(value).all():
-        raise ValueError(f"{name} holds {int((~torch.isfinite(value)).sum())} NaN or infinite values")
-    return value
-
-
-def as_std(value: Tensor | float, like: Tensor | float | None = None) -> Tensor:
-    """A standard deviation as a tensor; see `as_parameter`.
-
-    Raises:
-        ValueError: if it is not positive everywhere; the message names the smallest value.
-    """
-    std = as_parameter("std", value, like)
-    if not (std > 0).all():
-        raise ValueError(f"std must be positive everywhere, its smallest value is {float(std.min()):g}")
-    return std

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
-from priordiff.priors.gaussian import (
-    GaussianPrior,
+from priordiff.priors.gaussian import GaussianPrior
+from priordiff.priors.lapped_transform import check_hop_length, inverse_mdct, mdct
+from priordiff.priors.parameters import (
     as_parameter,
-    as_std,
+    check_positive,
+    common_shape,
     expand_batch,
     sum_over_event,
-    trace_ratio_by_columns,
 )
-from priordiff.priors.lapped_transform import check_hop_length, inverse_mdct, mdct
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["LappedPrior"]
 
@@ -51,7 +47,8 @@ class LappedPrior(GaussianPrior):
     """
 
     def __init__(self, mean: Tensor | float, std: Tensor, hop_length: int) -> None:
-        self.std = as_std(std)
+        self.std = as_parameter("std", std)
+        self._check_values()
         self.mean = as_parameter("mean", mean, like=std)
         self.hop_length = check_hop_length(hop_length)
         if self.std.dim() < 3 or self.std.shape[-1] != hop_length:
@@ -59,25 +56,9 @@ class LappedPrior(GaussianPrior):
                 f"std has shape {tuple(self.std.shape)}, expected (batch, …, blocks, hop_length={hop_length})"
             )
         samples = (*self.std.shape[:-2], self.std.shape[-2] * hop_length)
-        if self.mean.dim() not in (0, len(samples)):
-            raise ValueError(
-                f"mean has shape {tuple(self.mean.shape)}, expected no dimensions or those of data {samples}"
-            )
-        try:
-            self._shape = torch.broadcast_shapes(self.mean.shape, samples)
-        except RuntimeError as error:
-            raise ValueError(
-                f"mean of shape {tuple(self.mean.shape)} does not broadcast to data of shape {samples}"
-            ) from error
-        self.mean, self.std = (expand_batch(tensor, self.batch_size) for tensor in (self.mean, self.std))
-
-    @property
-    def event_shape(self) -> torch.Size:
-        return self._shape[1:]
-
-    @property
-    def batch_size(self) -> int:
-        return self._shape[0]
+        shape = common_shape(self.mean, "std", samples)
+        self.event_shape = shape[1:]
+        self.mean, self.std = (expand_batch(tensor, shape) for tensor in (self.mean, self.std))
 
     def color(self, z: Tensor) -> Tensor:
         return self._on_coefficients(torch.mul, z)
@@ -100,9 +81,9 @@ class LappedPrior(GaussianPrior):
 
     def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
         if not isinstance(other, LappedPrior) or other.hop_length != self.hop_length:
-            return trace_ratio_by_columns(self, other, event_shape)
+            return super()._trace_ratio(other, event_shape)
         ratio = rearrange((self.std / other.std).square(), "... block k -> ... (block k)")
         return sum_over_event(ratio.expand(max(self.batch_size, other.batch_size), *event_shape))
 
-    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        return type(self)(function(self.mean), function(self.std), self.hop_length)
+    def _check_values(self) -> None:
+        check_positive("std", self.std)

@@ -12,7 +12,7 @@ from torch import Tensor
 from priordiff.priors import GaussianPrior
 from priordiff.schedulers.clamp import ClampInDataSpace
 from priordiff.schedulers.noise_scale import PriorNoiseScale
-from priordiff.schedulers.spaces import require_fit, states_to_data, to_data, to_white
+from priordiff.schedulers.spaces import states_to_data, to_data, to_white
 
 __all__ = ["MODEL_SPACES", "PriorSchedulerMixin"]
 
@@ -193,7 +193,7 @@ class PriorSchedulerMixin:
 
     def _fitting_prior(self, sample: Tensor) -> GaussianPrior:
         assert self._prior is not None
-        require_fit(self._prior, sample)
+        self._prior.require_fit(sample)
         return self._prior
 
     def _whiten_output(

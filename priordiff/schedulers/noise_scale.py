@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from priordiff.priors import GaussianPrior
-from priordiff.schedulers.spaces import require_fit
 
 __all__ = ["PriorNoiseScale"]
 
@@ -45,7 +44,7 @@ class PriorNoiseScale:
     def __mul__(self, white_noise: Tensor) -> Tensor:
         if not isinstance(white_noise, Tensor):
             return NotImplemented
-        require_fit(self.prior, white_noise)
+        self.prior.require_fit(white_noise)
         return self.prior.mean + self.sigma * self.prior.color(white_noise)
 
     __rmul__ = __mul__

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from priordiff.priors import GaussianPrior
 
-__all__ = ["require_fit", "states_to_data", "to_data", "to_white"]
+__all__ = ["states_to_data", "to_data", "to_white"]
 
 
 def to_white(prior: GaussianPrior, x: Tensor) -> Tensor:
@@ -41,30 +41,3 @@ def states_to_data(prior: GaussianPrior, result: Any, shape: torch.Size) -> Any:
         names = [field.name for field in fields(result)]  # type: ignore[arg-type]
         return type(result)(**{name: convert(getattr(result, name)) for name in names})
     return tuple(convert(value) for value in result)
-
-
-def require_fit(prior: GaussianPrior, sample: Tensor) -> None:
-    """Checks that a prior fits a sample in shape, batch, device and dtype.
-
-    A prior whose parameters are all numbers fits every sample.
-
-    Args:
-        prior: the prior.
-        sample: data, noise or state, batch first.
-
-    Raises:
-        ValueError: if it does not fit; the message names both.
-    """
-    prior._check_event(sample)
-    if not prior.event_shape:
-        return
-    if prior.mean.device != sample.device:
-        raise ValueError(
-            f"{type(prior).__name__} is on {prior.mean.device} and the sample on {sample.device}: "
-            f"move one of them, e.g. prior.to({str(sample.device)!r})"
-        )
-    if prior.mean.dtype != sample.dtype:
-        raise ValueError(
-            f"{type(prior).__name__} has dtype {prior.mean.dtype} and the sample {sample.dtype}: "
-            f"convert one of them, e.g. prior.to({sample.dtype})"
-        )

@@ -61,17 +61,21 @@ def test_a_number_takes_dtype_and_device_of_the_other_parameter() -> None:
 @pytest.mark.parametrize(
     ("mean", "std", "message"),
     [
-        (0.0, 0.0, "std must be positive everywhere, its smallest value is 0"),
-        (0.0, -1.5, "std must be positive everywhere, its smallest value is -1.5"),
-        (0.0, torch.tensor([[1.0, -0.25]]), "std must be positive everywhere, its smallest value is -0.25"),
+        (0.0, 0.0, "std must be positive everywhere, its smallest value in torch.float32 is 0"),
+        (0.0, -1.5, "std must be positive everywhere, its smallest value in torch.float32 is -1.5"),
+        (
+            0.0,
+            torch.tensor([[1.0, -0.25]]),
+            "std must be positive everywhere, its smallest value in torch.float32 is -0.25",
+        ),
         (0.0, float("nan"), "std holds 1 NaN"),
         (0.0, torch.tensor([[1.0, float("inf"), float("nan")]]), "std holds 2 NaN or infinite"),
         (torch.tensor([[float("nan")]]), 1.0, "mean holds 1 NaN"),
         (0.0, torch.ones(1, 2, dtype=torch.int64), "std has dtype torch.int64, expected a floating dtype"),
         (torch.ones(1, 2, dtype=torch.int32), 1.0, "mean has dtype torch.int32, expected a floating dtype"),
-        (torch.zeros(2, 3), torch.ones(2, 4), "mean of shape (2, 3) and std of shape (2, 4)"),
-        (torch.zeros(2, 3), torch.ones(3, 3), "mean of shape (2, 3) and std of shape (3, 3)"),
-        (torch.zeros(3), torch.ones(2, 3), "mean has shape (3,) and std (2, 3)"),
+        (torch.zeros(2, 3), torch.ones(2, 4), "mean of shape (2, 3) and std for data of shape (2, 4)"),
+        (torch.zeros(2, 3), torch.ones(3, 3), "mean of shape (2, 3) and std for data of shape (3, 3)"),
+        (torch.zeros(3), torch.ones(2, 3), "mean has shape (3,) and std is for data of shape (2, 3)"),
     ],
 )
 def test_bad_parameters_are_an_error_in_one_line(mean: object, std: object, message: str) -> None:
@@ -81,5 +85,5 @@ def test_bad_parameters_are_an_error_in_one_line(mean: object, std: object, mess
 
 
 def test_a_std_that_vanishes_in_a_smaller_dtype_is_an_error() -> None:
-    with pytest.raises(ValueError, match="smallest value is 0"):
+    with pytest.raises(ValueError, match=r"smallest value in torch.float16 is 0"):
         DiagonalPrior(0.0, torch.full((1, 2), 1e-30)).to(torch.float16)

@@ -1,0 +1,75 @@
+"""What the constructors of priors share: reading and checking their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from einops import reduce
+from torch import Tensor
+
+__all__ = ["as_parameter", "check_positive", "common_shape", "expand_batch", "sum_over_event"]
+
+
+def sum_over_event(values: Tensor) -> Tensor:
+    """The sum of each batch item's values, shape (batch,)."""
+    return reduce(values, "batch ... -> batch", "sum")
+
+
+def expand_batch(parameter: Tensor, shape: torch.Size) -> Tensor:
+    """A parameter for the whole batch of data of a given shape, unless it is a number."""
+    # A parameter that is whole already stays the caller's own, so that a prior of leaf tensors can be copied.
+    if not parameter.dim() or len(parameter) == shape[0]:
+        return parameter
+    return parameter.expand(shape[0], *parameter.shape[1:])
+
+
+def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None = None) -> Tensor:
+    """`value` as a finite floating tensor, on the device and of the dtype of `like` if `value` is a number.
+
+    Raises:
+        ValueError: if it is not floating or holds NaN or infinity.
+    """
+    if not isinstance(value, Tensor):
+        if isinstance(like, Tensor) and like.is_floating_point():
+            value = torch.tensor(float(value), device=like.device, dtype=like.dtype)
+        else:
+            value = torch.tensor(float(value))
+    if not value.is_floating_point():
+        raise ValueError(f"{name} has dtype {value.dtype}, expected a floating dtype")
+    if not torch.isfinite(value).all():
+        raise ValueError(f"{name} holds {int((~torch.isfinite(value)).sum())} NaN or infinite values")
+    return value
+
+
+def check_positive(name: str, values: Tensor) -> None:
+    """Raises a ValueError that names the smallest value unless all are positive."""
+    if not (values > 0).all():
+        raise ValueError(
+            f"{name} must be positive everywhere, its smallest value in {values.dtype} is "
+            f"{float(values.min()):g}"
+        )
+
+
+def common_shape(mean: Tensor, name: str, shape: Sequence[int]) -> torch.Size:
+    """The shape, batch first, of data that fit a mean and a covariance for data of a given shape.
+
+    Args:
+        mean: μ.
+        name: what the covariance's parameter is called.
+        shape: shape of the data that the covariance fits, batch first; empty for a number.
+
+    Raises:
+        ValueError: if the two do not broadcast, or have different numbers of dimensions.
+    """
+    if mean.dim() and shape and mean.dim() != len(shape):
+        raise ValueError(
+            f"mean has shape {tuple(mean.shape)} and {name} is for data of shape {tuple(shape)}: both need "
+            "as many dimensions as the data, or none"
+        )
+    try:
+        return torch.broadcast_shapes(mean.shape, tuple(shape))
+    except RuntimeError as error:
+        raise ValueError(
+            f"mean of shape {tuple(mean.shape)} and {name} for data of shape {tuple(shape)} do not broadcast"
+        ) from error
