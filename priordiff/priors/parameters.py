@@ -8,7 +8,14 @@ import torch
 from einops import reduce
 from torch import Tensor
 
-__all__ = ["as_parameter", "check_positive", "common_shape", "expand_batch", "sum_over_event"]
+__all__ = [
+    "as_parameter",
+    "check_positive",
+    "cholesky_root",
+    "common_shape",
+    "expand_batch",
+    "sum_over_event",
+]
 
 
 def sum_over_event(values: Tensor) -> Tensor:
@@ -49,6 +56,34 @@ def check_positive(name: str, values: Tensor) -> None:
             f"{name} must be positive everywhere, its smallest value in {values.dtype} is "
             f"{float(values.min()):g}"
         )
+
+
+def cholesky_root(name: str, covariance: Tensor) -> Tensor:
+    r"""The lower triangular $L$ with $\Sigma = L L^\top$ of covariances (…, n, n), in their own dtype.
+
+    It is computed in float32 at least. What is symmetric up to rounding is made symmetric.
+
+    Raises:
+        ValueError: if the matrices are not square, not symmetric, or not positive definite; the message then
+            names their smallest eigenvalue.
+    """
+    if covariance.dim() < 2 or covariance.shape[-1] != covariance.shape[-2]:
+        raise ValueError(f"{name} has shape {tuple(covariance.shape)}, expected square matrices (…, n, n)")
+    full = covariance.to(torch.promote_types(covariance.dtype, torch.float32))
+    asymmetry = (full - full.mT).abs().max()
+    if asymmetry > (1e-5 + 2 * torch.finfo(covariance.dtype).eps) * full.abs().max():
+        raise ValueError(
+            f"{name} must be symmetric, it differs from its transpose by up to {float(asymmetry):g}"
+        )
+    symmetric = (full + full.mT) / 2
+    root, failed = torch.linalg.cholesky_ex(symmetric)
+    if failed.any():
+        eigenvalues = torch.linalg.eigvalsh(symmetric[failed > 0].detach().cpu().double())
+        raise ValueError(
+            f"{name} must be positive definite, its smallest eigenvalue is {float(eigenvalues.min()):g} (its "
+            f"largest {float(eigenvalues.max()):g}): add some multiple of the identity to it"
+        )
+    return root.to(covariance.dtype)
 
 
 def common_shape(mean: Tensor, name: str, shape: Sequence[int]) -> torch.Size:
