@@ -8,7 +8,7 @@ from priordiff.estimators import MelEnergyEstimator, MelSpectrumEstimator, Prior
 from priordiff.losses import prior_loss
 from priordiff.models import DiffWave
 from priordiff.pipelines import VocoderPipeline
-from priordiff.priors import DiagonalPrior, GaussianPrior, LappedPrior
+from priordiff.priors import DiagonalPrior, GaussianPrior, LappedPrior, SpectralPrior
 from priordiff.schedulers import PriorGradScheduler
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "PriorEstimator",
     "PriorGradScheduler",
     "SchedulerMixin",
+    "SpectralPrior",
     "VocoderPipeline",
     "models",
     "pipelines",

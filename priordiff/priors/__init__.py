@@ -4,5 +4,13 @@ from priordiff.priors.diagonal import DiagonalPrior
 from priordiff.priors.gaussian import GaussianPrior
 from priordiff.priors.lapped import LappedPrior
 from priordiff.priors.lapped_transform import inverse_mdct, mdct
+from priordiff.priors.spectral import SpectralPrior
 
-__all__ = ["DiagonalPrior", "GaussianPrior", "LappedPrior", "inverse_mdct", "mdct"]
+__all__ = [
+    "DiagonalPrior",
+    "GaussianPrior",
+    "LappedPrior",
+    "SpectralPrior",
+    "inverse_mdct",
+    "mdct",
+]

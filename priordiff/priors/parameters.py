@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from einops import reduce
@@ -13,6 +13,7 @@ __all__ = [
     "check_positive",
     "cholesky_root",
     "common_shape",
+    "event_axes",
     "expand_batch",
     "sum_over_event",
 ]
@@ -84,6 +85,22 @@ def cholesky_root(name: str, covariance: Tensor) -> Tensor:
             f"largest {float(eigenvalues.max()):g}): add some multiple of the identity to it"
         )
     return root.to(covariance.dtype)
+
+
+def event_axes(name: str, axes: Iterable[int], dims: int) -> tuple[int, ...]:
+    """Axes of an event, counted from the first axis of data with so many dimensions, batch included.
+
+    Raises:
+        ValueError: if one is the batch, beyond the data, or there twice.
+    """
+    axes = tuple(axes)
+    counted = tuple(axis + dims if axis < 0 else axis for axis in axes)
+    if len(set(counted)) < len(counted) or not set(counted) <= set(range(1, dims)):
+        raise ValueError(
+            f"{name}={list(axes)} must be different axes of data with {dims} dimensions, without axis 0, the "
+            "batch"
+        )
+    return counted
 
 
 def common_shape(mean: Tensor, name: str, shape: Sequence[int]) -> torch.Size:

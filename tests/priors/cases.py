@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from priordiff import DiagonalPrior, GaussianPrior, LappedPrior
+from priordiff import DiagonalPrior, GaussianPrior, LappedPrior, SpectralPrior
 
 MakePrior = Callable[[int], GaussianPrior]
 
@@ -24,6 +24,12 @@ def positive(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.2
 
 
+def symmetric_power(batch: int) -> Tensor:
+    """A power over both axes of an event, the first of them halved."""
+    power = positive(batch, *EVENT)
+    return power + power.flip(2).roll(1, 2)
+
+
 # Name: the batch to the prior. A prior whose parameters do not depend on the batch serves any.
 PRIORS: dict[str, MakePrior] = {
     "diagonal": lambda batch: DiagonalPrior(random(batch, *EVENT), positive(batch, *EVENT)),
@@ -36,6 +42,11 @@ PRIORS: dict[str, MakePrior] = {
     "lapped, one block": lambda batch: LappedPrior(0.5, positive(batch, 2, 1, 8), 8),
     "lapped, std for one": lambda batch: LappedPrior(random(batch, 1, 1), positive(1, 1, 2, 4), HOP_LENGTH),
     "lapped, mean for one": lambda batch: LappedPrior(random(1, *EVENT), positive(batch, 1, 4, 2), 2),
+    "spectral": lambda batch: SpectralPrior(random(batch, *EVENT), positive(batch, 2, 5), [-1]),
+    "spectral, power for one": lambda batch: SpectralPrior(random(batch, 1, 1), positive(1, 1, 5), [2]),
+    "spectral, two axes": lambda batch: SpectralPrior(0.5, positive(batch, 2, 5), [1, 2]),
+    "spectral, halved along the first": lambda batch: SpectralPrior(0.5, symmetric_power(batch), [2, 1]),
+    "spectral, mean for one": lambda batch: SpectralPrior(random(1, *EVENT), positive(batch, 2, 1), [-2]),
 }
 
 
