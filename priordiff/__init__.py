@@ -5,6 +5,7 @@ from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 
 from priordiff import models, pipelines
 from priordiff.estimators import MelEnergyEstimator, MelSpectrumEstimator, PriorEstimator
+from priordiff.loss_weights import min_snr_weight, p2_weight, snr
 from priordiff.losses import prior_loss
 from priordiff.models import DiffWave
 from priordiff.pipelines import VocoderPipeline
@@ -25,8 +26,11 @@ __all__ = [
     "SchedulerMixin",
     "SpectralPrior",
     "VocoderPipeline",
+    "min_snr_weight",
     "models",
+    "p2_weight",
     "pipelines",
     "prior_loss",
+    "snr",
 ]
 __version__ = "0.1.0"

@@ -38,7 +38,7 @@ def prior_loss(
         prior: N(μ, Σ); None is the plain loss.
         mask: True (or non-zero) where an element counts, broadcastable to the prediction. Errors elsewhere
             are dropped before they are whitened, so that padding does not reach its neighbours through Σ.
-        weight: factor of each item (batch,), e.g. by signal-to-noise ratio.
+        weight: factor of each item (batch,), e.g. `min_snr_weight` or `p2_weight` of its timestep.
         norm: "l2" squared, "l1" absolute, or "huber" (half squared up to 1, then linear) whitened error.
         reduction: "mean" over the elements that count (0 if there are none), "sum", or "none".
 
