@@ -1,7 +1,8 @@
 """Conditioning to prior: the interface, and one class per estimator."""
 
 from priordiff.estimators.base import PriorEstimator
+from priordiff.estimators.class_moments import ClassMomentsEstimator
 from priordiff.estimators.mel_energy import MelEnergyEstimator
 from priordiff.estimators.mel_spectrum import MelSpectrumEstimator
 
-__all__ = ["MelEnergyEstimator", "MelSpectrumEstimator", "PriorEstimator"]
+__all__ = ["ClassMomentsEstimator", "MelEnergyEstimator", "MelSpectrumEstimator", "PriorEstimator"]

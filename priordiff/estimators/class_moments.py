@@ -1,0 +1,130 @@
+"""Mean and standard deviation of each class: of images by label, of mel frames by phoneme."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor
+
+from priordiff.estimators.base import PriorEstimator
+from priordiff.estimators.statistics import Moments
+from priordiff.priors import DiagonalPrior
+
+__all__ = ["ClassMomentsEstimator"]
+
+
+class ClassMomentsEstimator(PriorEstimator):
+    r"""Labels to a `DiagonalPrior` with the mean and standard deviation that their class has in the data.
+
+    $\mu(c) = \mathrm{E}[x\,|\,c]$ and $\sigma(c)^2 = \max(\operatorname{Var}[x\,|\,c],\ \text{floor}^2)$ for
+    each element, fitted in one streaming pass: the acoustic prior of PriorGrad (Lee et al., ICLR 2022,
+    section 5.1), where $c$ is the phoneme of a mel frame. A class without data has the moments of all data.
+
+    A label belongs to an item, labels (batch,) for data (batch, *shape), or to a position in it: labels
+    (batch, frames) for data (batch, n_mels, frames) with `shape=(n_mels,)`.
+
+    Args:
+        num_classes: labels lie in 0…num_classes − 1.
+        shape: shape of what one label describes. Over a dimension of size 1 the moments are pooled: (3, 1, 1)
+            gives each class one mean and one standard deviation per colour.
+        floor: smallest standard deviation.
+
+    Raises:
+        ValueError: if `num_classes`, `shape` or `floor` is not positive.
+
+    Example:
+        >>> estimator = ClassMomentsEstimator(num_classes=10, shape=(80,))
+        >>> phonemes, log_mel = torch.randint(10, (4, 30)), torch.randn(4, 80, 30)
+        >>> estimator.fit([(phonemes, log_mel)])(phonemes).std.shape
+        torch.Size([4, 80, 30])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @register_to_config
+    def __init__(self, num_classes: int, shape: Sequence[int], floor: float = 0.1) -> None:
+        super().__init__()
+        sizes = {f"shape[{index}]": size for index, size in enumerate(shape)}
+        for name, value in {"num_classes": num_classes, "floor": floor, **sizes}.items():
+            if not value > 0:
+                raise ValueError(f"{name}={value} must be positive")
+        self.register_buffer("mean", torch.full((num_classes, *shape), float("nan")))
+        self.register_buffer("std", torch.full((num_classes, *shape), float("nan")))
+
+    def forward(self, labels: Tensor, mask: Tensor | None = None) -> DiagonalPrior:
+        """Labels (batch, *positions) to the prior of data (batch, *shape, *positions).
+
+        Args:
+            labels: integers.
+            mask: True (or non-zero) where there is data, of the labels' shape; the prior of padding is
+                N(0, 1).
+
+        Raises:
+            ValueError: if it has not been fitted, or a label is none of its classes.
+        """
+        if self.std.isnan().any():
+            raise ValueError(
+                "this ClassMomentsEstimator has not been fitted: call fit(batches of (labels, data)) or load "
+                "one"
+            )
+        kept = self._kept(labels, mask)
+        labels = self._checked(labels.masked_fill(~kept, 0))
+        positions = labels.dim() - 1
+        mean, std = (
+            moment[labels].movedim(tuple(range(1, 1 + positions)), tuple(range(-positions, 0)))
+            for moment in (self.mean, self.std)
+        )
+        dropped = ~kept.reshape(len(labels), *[1] * (self.mean.dim() - 1), *labels.shape[1:])
+        return DiagonalPrior(mean.masked_fill(dropped, 0), std.masked_fill(dropped, 1))
+
+    def new_statistics(self) -> Moments:
+        return Moments(self.config.num_classes)
+
+    def observe(self, statistics: Moments, labels: Tensor, data: Tensor, mask: Tensor | None = None) -> None:
+        """Adds data (batch, *shape, *positions) with labels (batch, *positions), where the mask is True."""
+        shape = tuple(self.config.shape)
+        own = [given if size == 1 else size for size, given in zip(shape, data.shape[1:], strict=False)]
+        if len(own) < len(shape) or data.shape != (*labels.shape[:1], *own, *labels.shape[1:]):
+            raise ValueError(
+                f"data have shape {tuple(data.shape)} and labels {tuple(labels.shape)}, expected (batch, "
+                f"*{shape}, *positions), any size for 1, and (batch, *positions)"
+            )
+        positions = tuple(range(1 + len(shape), data.dim()))
+        pooled = tuple(dim for dim, size in enumerate(shape, start=1) if size == 1)
+        rows = data.movedim((*positions, *pooled), tuple(range(1, 1 + len(positions) + len(pooled))))
+        rows_per_label = math.prod(data.shape[dim] for dim in pooled)
+        rows = rows.reshape(labels.numel(), rows_per_label, *(size for size in shape if size != 1))
+        kept = self._kept(labels, mask).flatten()
+        rows, labels = rows[kept], self._checked(labels.flatten()[kept])
+        statistics.update(rows.flatten(0, 1), labels.repeat_interleave(rows_per_label))
+
+    def conclude(self, statistics: Moments) -> None:
+        variance, pooled = statistics.variance(), statistics.pooled()
+        seen = statistics.count > 0
+        std = torch.where(seen, variance, pooled.variance()).sqrt().clamp(min=self.config.floor)
+        self.mean.copy_(torch.where(seen, statistics.mean, pooled.mean).reshape(self.mean.shape))
+        self.std.copy_(std.reshape(self.std.shape))
+
+    def _kept(self, labels: Tensor, mask: Tensor | None) -> Tensor:
+        if mask is None:
+            return torch.ones_like(labels, dtype=torch.bool)
+        if mask.shape != labels.shape:
+            raise ValueError(
+                f"mask has shape {tuple(mask.shape)} and labels {tuple(labels.shape)}, expected the same"
+            )
+        return mask != 0
+
+    def _checked(self, labels: Tensor) -> Tensor:
+        if labels.is_floating_point():
+            raise ValueError(f"labels have dtype {labels.dtype}, expected integers")
+        outside = (labels < 0) | (labels >= self.config.num_classes)
+        if outside.any():
+            raise ValueError(
+                f"label {int(labels[outside][0])} does not lie in 0…{self.config.num_classes - 1}: give "
+                "enough num_classes, or a mask for padding"
+            )
+        return labels.long()
