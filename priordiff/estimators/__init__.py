@@ -2,7 +2,17 @@
 
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.class_moments import ClassMomentsEstimator
+from priordiff.estimators.learned import LearnedDiagonalEstimator, prior_nll
+from priordiff.estimators.mean import MeanEstimator
 from priordiff.estimators.mel_energy import MelEnergyEstimator
 from priordiff.estimators.mel_spectrum import MelSpectrumEstimator
 
-__all__ = ["ClassMomentsEstimator", "MelEnergyEstimator", "MelSpectrumEstimator", "PriorEstimator"]
+__all__ = [
+    "ClassMomentsEstimator",
+    "LearnedDiagonalEstimator",
+    "MeanEstimator",
+    "MelEnergyEstimator",
+    "MelSpectrumEstimator",
+    "PriorEstimator",
+    "prior_nll",
+]

@@ -21,7 +21,7 @@ class ClassMomentsEstimator(PriorEstimator):
 
     $\mu(c) = \mathrm{E}[x\,|\,c]$ and $\sigma(c)^2 = \max(\operatorname{Var}[x\,|\,c],\ \text{floor}^2)$ for
     each element, fitted in one streaming pass: the acoustic prior of PriorGrad (Lee et al., ICLR 2022,
-    section 5.1), where $c$ is the phoneme of a mel frame. A class without data has the moments of all data.
+    section 5), where $c$ is the phoneme of a mel frame. A class without data has the moments of all data.
 
     A label belongs to an item, labels (batch,) for data (batch, *shape), or to a position in it: labels
     (batch, frames) for data (batch, n_mels, frames) with `shape=(n_mels,)`.
