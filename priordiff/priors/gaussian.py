@@ -6,6 +6,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,8 +25,9 @@ class GaussianPrior(ABC):
 
     Dimension 0 of every tensor is the batch, all other dimensions are one event. A covariance structure is a
     subclass that says how to multiply by $L$ (`color`), by $L^{-1}$ (`whiten`) and what $\log\det\Sigma$ is;
-    everything else follows. Its parameters are its attributes that are tensors: 0-dimensional, or with the
-    batch as their first dimension. Batches broadcast: parameters with a batch of 1 serve every item.
+    everything else follows. Its parameters are its attributes that are tensors, or dictionaries of them:
+    0-dimensional, or with the batch as their first dimension. Batches broadcast: parameters with a batch of
+    1 serve every item.
 
     Attributes:
         mean: μ, broadcastable to the data: 0-dimensional, or with as many dimensions as the data.
@@ -86,7 +88,15 @@ class GaussianPrior(ABC):
             dtype=dtype or self.mean.dtype,
         ).to(device)
         prior = self.to(device).to(white.dtype)
-        return prior.mean + prior.color(white)
+        return prior.to_data(white)
+
+    def to_white(self, x: Tensor) -> Tensor:
+        r"""$z = L^{-1}(x - \mu)$: data to the space where the prior is N(0, I)."""
+        return self.whiten(x - self.mean)
+
+    def to_data(self, z: Tensor) -> Tensor:
+        r"""$x = \mu + L z$, the inverse of `to_white`."""
+        return self.mean + self.color(z)
 
     def mahalanobis(self, r: Tensor) -> Tensor:
         r"""$r^\top\Sigma^{-1}r$ for each batch item, shape (batch,): squared, the mean not subtracted."""
@@ -185,7 +195,11 @@ class GaussianPrior(ABC):
         """Raises a ValueError unless the parameters, whose dtype has changed, still are a Gaussian's."""
 
     def _parameters(self) -> list[Tensor]:
-        return [value for value in vars(self).values() if isinstance(value, Tensor)]
+        attributes = vars(self).values()
+        values = chain.from_iterable(
+            value.values() if isinstance(value, dict) else [value] for value in attributes
+        )
+        return [value for value in values if isinstance(value, Tensor)]
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """The prior with `function` applied to each of its tensors; what was checked once stays checked."""
@@ -193,6 +207,8 @@ class GaussianPrior(ABC):
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 setattr(mapped, name, function(value))
+            elif isinstance(value, dict):
+                setattr(mapped, name, {key: function(tensor) for key, tensor in value.items()})
         return mapped
 
     def _check_event(self, x: Tensor) -> None:
@@ -216,8 +232,11 @@ class GaussianPrior(ABC):
 
     def _common_shape(self, other: GaussianPrior) -> tuple[int, ...]:
         """The shape, batch first, of data that fit this prior and `other`."""
-        ours, theirs = (prior.event_shape or self.event_shape or other.event_shape for prior in (self, other))
-        event_shape = (max(sizes) for sizes in zip(ours, theirs, strict=False))
+        ours, theirs = self.event_shape, other.event_shape
+        if len(ours) == len(theirs):
+            event_shape = torch.Size(max(sizes) for sizes in zip(ours, theirs, strict=True))
+        else:  # one leaves open how many dimensions an event has
+            event_shape = max(ours, theirs, key=len)
         shape = (max(self.batch_size, other.batch_size), *event_shape)
         if not (self._fits(shape) and other._fits(shape)):
             raise ValueError(

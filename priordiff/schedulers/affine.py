@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -10,13 +11,13 @@ import torch
 from torch import Tensor
 
 from priordiff.priors import GaussianPrior
-from priordiff.schedulers.clamp import ClampInDataSpace
+from priordiff.schedulers.data_space import ClampInDataSpace, MaskInDataSpace
 from priordiff.schedulers.noise_scale import PriorNoiseScale
-from priordiff.schedulers.spaces import states_to_data, to_data, to_white
+from priordiff.schedulers.predictions import forward_process, prediction_weights
+from priordiff.schedulers.spaces import DIRECTIONS, PREDICTIONS, STATES, WHITE_NOISE, result_to_data
+from priordiff.schedulers.wrapping import check_model_space, delegate, init_with_model_space, signature_of
 
-__all__ = ["MODEL_SPACES", "PriorSchedulerMixin"]
-
-MODEL_SPACES = ("centered", "data", "white")
+__all__ = ["PriorSchedulerMixin"]
 
 
 class PriorSchedulerMixin:
@@ -37,14 +38,15 @@ class PriorSchedulerMixin:
     | `"data"` (Grad-TTS) | $x_t$ | $L n$ | $x_0$ | of $L n$ and $x_0$ |
     | `"white"` | $z_t$ | $n$ | $z_0$ | of $n$ and $z_0$ |
 
-    with the wrapped scheduler's scaling of the input, applied to $z_t$.
+    with the wrapped scheduler's scaling of the input, applied to $z_t$. A network that models the score
+    writes $\Sigma \nabla \log p$ in the first two, in the units of the data.
 
     Example:
         >>> from diffusers import DDIMScheduler
         >>> from priordiff import DiagonalPrior
         >>> class PriorDDIM(PriorSchedulerMixin, DDIMScheduler):
         ...     pass
-        >>> scheduler = PriorDDIM(clip_sample=False)
+        >>> scheduler = PriorDDIM(clip_sample=False, model_space="white")
         >>> scheduler.set_prior(DiagonalPrior(mean=5.0, std=0.1))
         >>> scheduler.set_timesteps(10)
         >>> x = torch.randn(2, 1, 8) * scheduler.init_noise_sigma
@@ -53,10 +55,26 @@ class PriorSchedulerMixin:
         ...     x = scheduler.step(noise, t, x).prev_sample
     """
 
+    plain_class: Any
     config: Any
     _prior: GaussianPrior | None = None
     _prior_of_step: GaussianPrior | None = None
     _plain_init_noise_sigma: float | Tensor = 1.0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Wraps the methods of the wrapped class that exchange states with their callers."""
+        super().__init_subclass__(**kwargs)
+        if PriorSchedulerMixin not in cls.__bases__:
+            return
+        cls.plain_class = cls.__bases__[cls.__bases__.index(PriorSchedulerMixin) + 1]
+        methods = {"__init__": init_with_model_space(cls.plain_class.__init__)}
+        for name, plain in inspect.getmembers(cls.plain_class, inspect.isfunction):
+            handler = _handler(name, plain)
+            if handler is not None:
+                methods[name] = delegate(plain, handler)
+        for name, method in methods.items():
+            if name not in vars(cls):
+                setattr(cls, name, method)
 
     @property
     def prior(self) -> GaussianPrior | None:
@@ -80,10 +98,7 @@ class PriorSchedulerMixin:
     @property
     def model_space(self) -> str:
         """Space of the network's input and output: "centered", "data" or "white"."""
-        space = self.config.get("model_space", "centered")
-        if space not in MODEL_SPACES:
-            raise ValueError(f"model_space={space!r}, expected one of {', '.join(map(repr, MODEL_SPACES))}")
-        return space
+        return check_model_space(self.config.get("model_space", "centered"))
 
     @property
     def init_noise_sigma(self) -> Any:
@@ -98,6 +113,8 @@ class PriorSchedulerMixin:
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         r"""The forward process, $x_t = \mu + \sqrt{\bar\alpha_t}(x_0 - \mu) + \sqrt{1-\bar\alpha_t}\,L n$.
 
+        A flow-matching scheduler's `scale_noise(x_0, timesteps, noise)` is the same with its own scales.
+
         Args:
             original_samples: $x_0$ (batch, …), in data space.
             noise: white noise $n$ of the same shape.
@@ -108,15 +125,14 @@ class PriorSchedulerMixin:
 
         Raises:
             ValueError: if the prior does not fit the sample.
+            NotImplementedError: if the wrapped scheduler has no forward process.
         """
-        plain = super().add_noise  # type: ignore[misc]
-        if self._prior is None:
-            return plain(original_samples, noise, timesteps)
-        prior = self._fitting_prior(original_samples)
-        return prior.mean + plain(original_samples - prior.mean, prior.color(noise), timesteps)
+        return self._add_noise(forward_process, (original_samples, noise, timesteps), {})
 
     def scale_model_input(self, sample: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         r"""What the network sees of a state $x_t$, in the model's space.
+
+        A batch that is a multiple of the prior's holds it several times over, as in classifier-free guidance.
 
         Args:
             sample: $x_t$ (batch, …), in data space.
@@ -126,12 +142,12 @@ class PriorSchedulerMixin:
         Raises:
             ValueError: if the prior does not fit the sample.
         """
-        plain = super().scale_model_input  # type: ignore[misc]
+        plain = getattr(super(), "scale_model_input", lambda sample, *args, **kwargs: sample)
         if self._prior is None:
             return plain(sample, *args, **kwargs)
-        prior = self._fitting_prior(sample)
+        prior = self._prior_for(sample, tiled=True)
         if self.model_space == "white":
-            return plain(to_white(prior, sample), *args, **kwargs)
+            return plain(prior.to_white(sample), *args, **kwargs)
         # The plain scaling multiplies by a number, which L lets through: no need to whiten and colour.
         centered = plain(sample - prior.mean, *args, **kwargs)
         return prior.mean + centered if self.model_space == "data" else centered
@@ -147,110 +163,154 @@ class PriorSchedulerMixin:
         Raises:
             ValueError: if the prior does not fit the sample, or the prediction type is unknown.
         """
-        data_weight, noise_weight = self._target_weights(timesteps, x0)
-        if self._prior is None:
-            return data_weight * x0 + noise_weight * white_noise
-        prior = self._fitting_prior(x0)
-        if self.model_space == "white":
-            return data_weight * to_white(prior, x0) + noise_weight * white_noise
-        signal = x0 if self.model_space == "data" else x0 - prior.mean
-        return data_weight * signal + noise_weight * prior.color(white_noise)
+        data_weight, noise_weight = prediction_weights(self, timesteps, x0)
+        signal, noise = self._in_model_space(x0, white_noise)
+        return data_weight * signal + noise_weight * noise
 
     def step(
         self, model_output: Tensor, timestep: int | float | Tensor, sample: Tensor, *args: Any, **kwargs: Any
     ) -> Any:
-        r"""One step of the wrapped scheduler, taken on $z_t$; arguments and returns are its own.
+        r"""One step of the wrapped scheduler, taken on $z_t$; signature and returns are its own.
 
         Args:
             model_output: the network's output, in the model's space; channels beyond the sample's (a learned
                 variance) are handed on as they are.
             timestep: current timestep.
             sample: $x_t$, in data space.
-            *args: further arguments of the wrapped `step`.
-            **kwargs: likewise; noise given by the caller (`variance_noise=`) is white.
+            *args: further arguments of the wrapped `step`: states are in data space, noise is white.
+            **kwargs: likewise.
 
         Returns:
             The wrapped scheduler's output with every state in data space.
 
         Raises:
             ValueError: if the prior does not fit the sample.
+            TypeError: if the wrapped `step` takes a tensor like a state of which it is unknown what it is.
         """
-        plain = super().step  # type: ignore[misc]
-        if self._prior is None:
-            return plain(model_output, timestep, sample, *args, **kwargs)
-        prior = self._fitting_prior(sample)
-        white_output = self._whiten_output(prior, model_output, timestep, sample)
-        with self._solving(prior, sample):
-            result = plain(white_output, timestep, to_white(prior, sample), *args, **kwargs)
-        return states_to_data(prior, result, sample.shape)
+        return self._step(self.plain_class.step, (model_output, timestep, sample, *args), kwargs)
+
+    @classmethod
+    def _get_compatibles(cls) -> list[type]:
+        return cls.plain_class._get_compatibles()
 
     def _threshold_sample(self, sample: Tensor) -> Tensor:
         """Dynamic thresholding, in data space."""
         plain = super()._threshold_sample  # type: ignore[misc]
-        if self._prior_of_step is None:
-            return plain(sample)
-        return to_white(self._prior_of_step, plain(to_data(self._prior_of_step, sample)))
+        prior = self._prior_of_step
+        return plain(sample) if prior is None else prior.to_white(plain(prior.to_data(sample)))
 
-    def _fitting_prior(self, sample: Tensor) -> GaussianPrior:
-        assert self._prior is not None
-        self._prior.require_fit(sample)
-        return self._prior
+    def _add_noise(
+        self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Tensor:
+        if self._prior is None:
+            return plain(self, *args, **kwargs)
+        arguments = signature_of(plain).bind(self, *args, **kwargs)
+        name = next(name for name in ("original_samples", "sample") if name in arguments.arguments)
+        x0, noise = arguments.arguments[name], arguments.arguments.get("noise")
+        prior = self._prior_for(x0)
+        if noise is None:  # drawn inside
+            arguments.arguments[name] = prior.to_white(x0)
+            return prior.to_data(plain(*arguments.args, **arguments.kwargs))
+        arguments.arguments[name] = x0 - prior.mean
+        arguments.arguments["noise"] = prior.color(noise)
+        return prior.mean + plain(*arguments.args, **arguments.kwargs)
 
-    def _whiten_output(
-        self, prior: GaussianPrior, model_output: Tensor, timestep: int | float | Tensor, sample: Tensor
+    def _get_velocity(
+        self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Tensor:
+        arguments = signature_of(plain).bind(self, *args, **kwargs).arguments
+        x0, noise = self._in_model_space(arguments["sample"], arguments["noise"])
+        return plain(self, x0, noise, arguments["timesteps"])
+
+    def _step(self, plain: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if self._prior is None:
+            return plain(self, *args, **kwargs)
+        call = signature_of(plain).bind(self, *args, **kwargs)
+        arguments = call.arguments
+        sample = next(arguments[name] for name in STATES if name in arguments)
+        prior = self._prior_for(sample, tiled=plain.__name__.startswith("batch"))
+        for name, value in arguments.items():
+            if isinstance(value, Tensor) and value.dim():
+                arguments[name] = self._argument_to_white(prior, name, value, sample, arguments)
+        with self._solving(prior, sample.shape):
+            result = plain(*call.args, **call.kwargs)
+        del call, arguments, value  # the white copies are not needed any more
+        return result_to_data(prior, result, plain)
+
+    def _argument_to_white(
+        self, prior: GaussianPrior, name: str, value: Tensor, sample: Tensor, arguments: Mapping[str, Any]
+    ) -> Tensor | MaskInDataSpace:
+        if name in PREDICTIONS:
+            return self._prediction_to_white(prior, value, arguments.get("timestep"), sample)
+        if name in STATES:
+            return prior.to_white(value)
+        if name in DIRECTIONS:
+            return prior.whiten(value)
+        if name == "mask":
+            return MaskInDataSpace(prior, value)
+        if value.shape == sample.shape and name not in WHITE_NOISE:
+            raise TypeError(
+                f"{self.plain_class.__name__} takes a tensor {name!r} of the sample's shape "
+                f"{tuple(value.shape)}, and it is unknown whether that is a state, a prediction or noise: "
+                "leave it out, or call without a prior"
+            )
+        return value
+
+    def _prediction_to_white(
+        self, prior: GaussianPrior, prediction: Tensor, timestep: Any, sample: Tensor
     ) -> Tensor:
         if self.model_space == "white":
-            return model_output
-        channels = sample.shape[1]
-        prediction, rest = model_output[:, :channels], model_output[:, channels:]
+            return prediction
+        channels = sample.shape[1] if sample.dim() > 1 else None
+        mean, variance = prediction[:, :channels], prediction[:, channels:]
         if self.model_space == "data":
-            data_weight, _ = self._target_weights(timestep, sample)
-            prediction = prediction - data_weight * prior.mean
-        white = prior.whiten(prediction)
-        return torch.cat([white, rest], dim=1) if rest.shape[1] else white
+            data_weight, _ = prediction_weights(self, timestep, sample)
+            mean = mean - data_weight * prior.mean
+        white = prior.whiten(mean)
+        return torch.cat([white, variance], dim=1) if variance.shape[1] else white
 
-    def _target_weights(
-        self, timesteps: int | float | Tensor, like: Tensor
-    ) -> tuple[float | Tensor, float | Tensor]:
-        """Weights of data and noise in what the network predicts; a mean shift moves the first."""
-        prediction_type = self.config.get("prediction_type", "epsilon")
-        if prediction_type == "epsilon":
-            return 0.0, 1.0
-        if prediction_type == "sample":
-            return 1.0, 0.0
-        if prediction_type == "flow_prediction":
-            return -1.0, 1.0
-        if prediction_type == "v_prediction":
-            signal, noise = self._signal_and_noise_scale(timesteps, like)
-            total = torch.hypot(signal, noise)
-            return -noise / total, signal / total
-        raise ValueError(
-            f"prediction_type={prediction_type!r}, expected 'epsilon', 'sample', 'v_prediction' or "
-            "'flow_prediction'"
-        )
+    def _in_model_space(self, x0: Tensor, white_noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Data and noise as they appear in what the network predicts."""
+        if self._prior is None:
+            return x0, white_noise
+        prior = self._prior_for(x0)
+        if self.model_space == "white":
+            return prior.to_white(x0), white_noise
+        return x0 if self.model_space == "data" else x0 - prior.mean, prior.color(white_noise)
 
-    def _signal_and_noise_scale(self, timesteps: int | float | Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """How the wrapped scheduler scales data and noise at given timesteps, asked of itself."""
-        plain = super().add_noise  # type: ignore[misc]
-        timesteps = torch.as_tensor(timesteps, device=like.device).reshape(-1)
-        shape = (timesteps.numel(),) + (1,) * (like.dim() - 1)
-        one = torch.ones(shape, device=like.device, dtype=torch.promote_types(like.dtype, torch.float32))
-        zero = torch.zeros_like(one)
-        return (
-            plain(one, zero, timesteps).to(like.dtype),
-            plain(zero, one, timesteps).to(like.dtype),
-        )
+    def _prior_for(self, sample: Tensor, tiled: bool = False) -> GaussianPrior:
+        """The prior in use, if it fits the sample; several times over if the sample may hold it so."""
+        prior = self._prior
+        assert prior is not None
+        times, rest = divmod(len(sample), prior.batch_size)
+        if tiled and prior.batch_size > 1 and times > 1 and not rest:
+            prior = prior.tile(times)
+        prior.require_fit(sample)
+        return prior
 
     @contextmanager
-    def _solving(self, prior: GaussianPrior, sample: Tensor) -> Iterator[None]:
+    def _solving(self, prior: GaussianPrior, shape: torch.Size) -> Iterator[None]:
         """While the wrapped solver runs, everything that it calls on itself is the plain scheduler's."""
         clips = not self.config.get("thresholding") and any(
             value is True for key, value in self.config.items() if key.startswith("clip")
         )
-        clamp: AbstractContextManager[Any] = ClampInDataSpace(prior, sample.shape) if clips else nullcontext()
+        clamp: AbstractContextManager[Any] = ClampInDataSpace(prior, shape) if clips else nullcontext()
+        previous = self._prior
         self._prior, self._prior_of_step = None, prior
         try:
             with clamp:
                 yield
         finally:
-            self._prior, self._prior_of_step = prior, None
+            self._prior, self._prior_of_step = previous, None
+
+
+def _handler(name: str, plain: Callable[..., Any]) -> Callable[..., Any] | None:
+    """What wraps a method of a scheduler; None if it is handed on as it is."""
+    if name in ("add_noise", "scale_noise"):
+        return PriorSchedulerMixin._add_noise
+    if name == "get_velocity":
+        return PriorSchedulerMixin._get_velocity
+    takes_state = any(parameter in STATES for parameter in inspect.signature(plain).parameters)
+    if takes_state and name.startswith(("step", "batch_step", "undo_step", "add_noise_to")):
+        return PriorSchedulerMixin._step
+    return None

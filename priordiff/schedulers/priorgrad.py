@@ -6,8 +6,9 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from priordiff.schedulers.affine import MODEL_SPACES, PriorSchedulerMixin
+from priordiff.schedulers.affine import PriorSchedulerMixin
 from priordiff.schedulers.fractional_ddpm import FractionalDDPMScheduler, FractionalDDPMSchedulerOutput
+from priordiff.schedulers.wrapping import check_model_space
 
 __all__ = ["PriorGradScheduler"]
 
@@ -59,10 +60,7 @@ class PriorGradScheduler(PriorSchedulerMixin, FractionalDDPMScheduler):  # type:
     ) -> None:
         if clip_prev_sample is not None and not clip_prev_sample > 0:
             raise ValueError(f"clip_prev_sample={clip_prev_sample}, expected a positive number or None")
-        if model_space not in MODEL_SPACES:
-            raise ValueError(
-                f"model_space={model_space!r}, expected one of {', '.join(map(repr, MODEL_SPACES))}"
-            )
+        check_model_space(model_space)
         super().__init__(num_train_timesteps, beta_start, beta_end, prediction_type, variance_type)
 
     def step(

@@ -1,4 +1,4 @@
-"""Solvers clip x_0 where it means something: in data space."""
+"""What acts on single elements, a clamp or a mask, acts on the data, whatever space the solver works in."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from priordiff.priors import GaussianPrior
-from priordiff.schedulers.spaces import to_data, to_white
 
-__all__ = ["ClampInDataSpace"]
+__all__ = ["ClampInDataSpace", "MaskInDataSpace"]
 
 _CLAMPS = {torch.clamp, torch.clip, Tensor.clamp, Tensor.clip}
 
@@ -44,6 +43,35 @@ class ClampInDataSpace(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if function in _CLAMPS and args and args[0].shape == self.shape:
-            clamped = function(to_data(self.prior, args[0]), *args[1:], **kwargs)
-            return to_white(self.prior, clamped)
+            clamped = function(self.prior.to_data(args[0]), *args[1:], **kwargs)
+            return self.prior.to_white(clamped)
         return function(*args, **kwargs)
+
+
+class MaskInDataSpace:
+    r"""A mask of data, written as a factor of white states: $z \mapsto L^{-1}(m \odot L z)$.
+
+    RePaint (Lugmayr et al., CVPR 2022) puts a known and an unknown part together as `mask * known + (1.0 -
+    mask) * unknown`. The mask is meant for pixels, and where Σ correlates them $m \odot{}$ does not commute
+    with $L$. With this object in the mask's place the same expression mixes the data.
+
+    Args:
+        prior: N(μ, Σ); the mean drops out of a mixture.
+        mask: m, broadcastable to the data.
+
+    Example:
+        >>> from priordiff import DiagonalPrior
+        >>> mask = MaskInDataSpace(DiagonalPrior(0.0, 0.5), torch.tensor([[1.0, 0.0]]))
+        >>> mask * torch.ones(1, 2) + (1.0 - mask) * torch.full((1, 2), 3.0)
+        tensor([[1., 3.]])
+    """
+
+    def __init__(self, prior: GaussianPrior, mask: Tensor) -> None:
+        self.prior = prior
+        self.mask = mask
+
+    def __mul__(self, state: Tensor) -> Tensor:
+        return self.prior.whiten(self.mask * self.prior.color(state))
+
+    def __rsub__(self, number: float) -> MaskInDataSpace:
+        return MaskInDataSpace(self.prior, number - self.mask)
