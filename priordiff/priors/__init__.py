@@ -2,6 +2,7 @@
 
 from priordiff.priors.diagonal import DiagonalPrior
 from priordiff.priors.gaussian import GaussianPrior
+from priordiff.priors.kronecker import KroneckerPrior
 from priordiff.priors.lapped import LappedPrior
 from priordiff.priors.lapped_transform import inverse_mdct, mdct
 from priordiff.priors.spectral import SpectralPrior
@@ -9,6 +10,7 @@ from priordiff.priors.spectral import SpectralPrior
 __all__ = [
     "DiagonalPrior",
     "GaussianPrior",
+    "KroneckerPrior",
     "LappedPrior",
     "SpectralPrior",
     "inverse_mdct",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from priordiff import DiagonalPrior, GaussianPrior, LappedPrior, SpectralPrior
+from priordiff import DiagonalPrior, GaussianPrior, KroneckerPrior, LappedPrior, SpectralPrior
 
 MakePrior = Callable[[int], GaussianPrior]
 
@@ -22,6 +22,12 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 def positive(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.2
+
+
+def covariance(*shape: int, seed: int = 0) -> Tensor:
+    """Positive definite matrices of a shape (…, n, n)."""
+    factor = random(*shape, seed=seed)
+    return factor @ factor.mT / shape[-1] + 0.2 * torch.eye(shape[-1], dtype=torch.float64)
 
 
 def symmetric_power(batch: int) -> Tensor:
@@ -47,6 +53,13 @@ PRIORS: dict[str, MakePrior] = {
     "spectral, two axes": lambda batch: SpectralPrior(0.5, positive(batch, 2, 5), [1, 2]),
     "spectral, halved along the first": lambda batch: SpectralPrior(0.5, symmetric_power(batch), [2, 1]),
     "spectral, mean for one": lambda batch: SpectralPrior(random(1, *EVENT), positive(batch, 2, 1), [-2]),
+    "kronecker": lambda batch: KroneckerPrior(
+        random(batch, *EVENT), {1: covariance(batch, 2, 2), 2: covariance(batch, 8, 8)}
+    ),
+    "kronecker, covariance for one": lambda batch: KroneckerPrior(
+        random(batch, 1, 1), {-1: covariance(8, 8), 1: covariance(batch, 2, 2)}
+    ),
+    "kronecker, mean for one": lambda batch: KroneckerPrior(random(1, *EVENT), {1: covariance(batch, 2, 2)}),
 }
 
 
