@@ -1,16 +1,17 @@
 """Data-dependent Gaussian priors for any diffusion model: start from N(μ(c), Σ(c)) instead of N(0, I)."""
 
+from typing import Any
+
 # DiffusionPipeline.from_pretrained finds out how to load our components by looking these three up here.
 from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 
 from priordiff import models, pipelines
 from priordiff.estimators import MelEnergyEstimator, MelSpectrumEstimator, PriorEstimator
-from priordiff.loss_weights import min_snr_weight, p2_weight, snr
 from priordiff.losses import prior_loss
 from priordiff.models import DiffWave
 from priordiff.pipelines import VocoderPipeline
 from priordiff.priors import DiagonalPrior, GaussianPrior, KroneckerPrior, LappedPrior, SpectralPrior
-from priordiff.schedulers import PriorGradScheduler
+from priordiff.schedulers import PriorGradScheduler, min_snr_weight, p2_weight, snr, with_prior
 
 __all__ = [
     "DiagonalPrior",
@@ -33,5 +34,13 @@ __all__ = [
     "pipelines",
     "prior_loss",
     "snr",
+    "with_prior",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`PriorGrad<Name>` for every scheduler of diffusers that can have a prior."""
+    from priordiff.schedulers import prior_scheduler_named
+
+    return prior_scheduler_named(name)
