@@ -2,6 +2,7 @@
 
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.class_moments import ClassMomentsEstimator
+from priordiff.estimators.fourier_power import FourierPowerEstimator
 from priordiff.estimators.learned import LearnedDiagonalEstimator, prior_nll
 from priordiff.estimators.mean import MeanEstimator
 from priordiff.estimators.mel_energy import MelEnergyEstimator
@@ -9,6 +10,7 @@ from priordiff.estimators.mel_spectrum import MelSpectrumEstimator
 
 __all__ = [
     "ClassMomentsEstimator",
+    "FourierPowerEstimator",
     "LearnedDiagonalEstimator",
     "MeanEstimator",
     "MelEnergyEstimator",

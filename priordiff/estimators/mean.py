@@ -19,8 +19,8 @@ class MeanEstimator(PriorEstimator):
     the mel frames, and of CARD (Han et al., NeurIPS 2022), where it is a regression $f(x)$ of the
     response. Both show the network the state with its mean: use `model_space="data"`.
 
-    A network that is trained together with the denoiser has `prior_nll` for a loss, which here is half the mean
-    squared error of $\mu$, up to a constant.
+    A network that is trained together with the denoiser has `prior_nll` for a loss, which here is half the
+    mean squared error of $\mu$, up to a constant.
 
     Args:
         network: conditioning to μ, of the data's shape. It is saved with the estimator as weights alone:

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["Covariance", "LinearRegression", "Minimum", "Moments", "Statistic"]
+__all__ = ["Covariance", "LinearRegression", "Minimum", "Moments", "Statistic", "check_numbers"]
 
 
 class Statistic(Protocol):
@@ -37,7 +37,7 @@ class Minimum:
     value: float = float("inf")
 
     def update(self, values: Tensor) -> None:
-        _check_numbers(values)
+        check_numbers(values)
         if values.numel():
             self.value = min(self.value, float(values.min()))
 
@@ -76,7 +76,7 @@ class Moments:
 
     def update(self, rows: Tensor, groups: Tensor | None = None) -> None:
         """Adds rows (n, …), each to its group: integers (n,), all in group 0 if there are none."""
-        _check_numbers(rows)
+        check_numbers(rows)
         rows = rows.detach().cpu().double()
         if groups is None:
             groups = torch.zeros(len(rows), dtype=torch.long)
@@ -145,7 +145,7 @@ class Covariance:
 
     def update(self, rows: Tensor) -> None:
         """Adds vectors (n, d)."""
-        _check_numbers(rows)
+        check_numbers(rows)
         if len(rows):
             rows = rows.detach().cpu().double()
             mean = rows.mean(0)
@@ -188,7 +188,7 @@ class LinearRegression:
 
     def update(self, features: Tensor, targets: Tensor) -> None:
         """Adds the rows of features (n, p) and targets (n, q)."""
-        _check_numbers(features, targets)
+        check_numbers(features, targets)
         features, targets = features.detach().cpu().double(), targets.detach().cpu().double()
         self.count += len(features)
         self.feature_products = self.feature_products + features.T @ features
@@ -209,7 +209,7 @@ class LinearRegression:
         )
 
 
-def _check_numbers(*tensors: Tensor) -> None:
+def check_numbers(*tensors: Tensor) -> None:
     """Raises a ValueError at the first batch that would spoil the statistic for good."""
     for tensor in tensors:
         if not torch.isfinite(tensor).all():
