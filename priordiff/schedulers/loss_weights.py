@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from priordiff.schedulers.predictions import prediction_weights, signal_and_noise_scale
+
 __all__ = ["min_snr_weight", "p2_weight", "snr"]
 
-# What a squared error of the noise becomes as the squared error of another target: with x̂₀ and n̂ bound by
-# x_t = a x̂₀ + s n̂, the errors are Δn = −(a/s) Δx₀, Δv = −(a²+s²)/s Δx₀ / √(a²+s²) and Δ(n − x₀) = Δn − Δx₀.
-_NOISE_ERROR_PER_TARGET_ERROR: dict[str, Callable[[Tensor], Tensor]] = {
-    "epsilon": torch.ones_like,
-    "sample": lambda ratio: ratio,
-    "v_prediction": lambda ratio: 1 / (1 + 1 / ratio),
-    "flow_prediction": lambda ratio: 1 / (1 + ratio.rsqrt()).square(),
-}
-# Stands for SNR = ∞ in products of which one factor vanishes there.
+# Stands for SNR = ∞, and its inverse for SNR = 0, where a weight is the limit of a product of 0 and ∞.
 _LARGEST_SNR = 1e30
 
 
 def snr(scheduler: Any, timesteps: Tensor) -> Tensor:
     r"""The signal-to-noise ratio $\mathrm{SNR}(t) = a_t^2 / s_t^2$ of $x_t = a_t x_0 + s_t n$.
 
-    The scheduler itself is asked for $a_t$ and $s_t$: it noises a one without noise, and noise of one without
-    data. So it may be defined by betas ($\bar\alpha_t / (1 - \bar\alpha_t)$), by sigmas ($1 / \sigma_t^2$) or
-    by flow matching ($(1 - \sigma_t)^2 / \sigma_t^2$). A prior changes nothing: the ratio is that of the
-    whitened state $z_t = L^{-1}(x_t - \mu)$.
+    For a schedule of betas it is $\bar\alpha_t / (1 - \bar\alpha_t)$, for one of sigmas $1 / \sigma_t^2$, for
+    flow matching $(1 - \sigma_t)^2 / \sigma_t^2$; see `signal_and_noise_scale`. A prior changes nothing: the
+    ratio is that of the whitened state $z_t = L^{-1}(x_t - \mu)$.
 
     Args:
-        scheduler: any scheduler of diffusers with `add_noise` or `scale_noise`, with or without a prior; its
-            `timesteps` must still be those of training.
+        scheduler: any scheduler of diffusers, with or without a prior; its `timesteps` must still be those of
+            training.
         timesteps: training steps (batch,), as given to `add_noise`.
 
     Returns:
@@ -42,7 +33,7 @@ def snr(scheduler: Any, timesteps: Tensor) -> Tensor:
 
     Raises:
         ValueError: if the timesteps are not a batch.
-        TypeError: if the scheduler has neither method.
+        NotImplementedError: if the scheduler has no forward process.
 
     Example:
         >>> from diffusers import DDPMScheduler
@@ -53,21 +44,8 @@ def snr(scheduler: Any, timesteps: Tensor) -> Tensor:
         raise ValueError(
             f"timesteps has shape {tuple(timesteps.shape)}, expected (batch,), one for each item"
         )
-    if getattr(scheduler, "prior", None) is not None:
-        scheduler = copy.copy(scheduler)
-        scheduler.set_prior(None)
-    one = torch.ones(len(timesteps), 1, device=timesteps.device)
-    zero = torch.zeros_like(one)
-    if hasattr(scheduler, "add_noise"):
-        signal, noise = (scheduler.add_noise(*pair, timesteps) for pair in ((one, zero), (zero, one)))
-    elif hasattr(scheduler, "scale_noise"):
-        signal, noise = (scheduler.scale_noise(x, timesteps, n) for x, n in ((one, zero), (zero, one)))
-    else:
-        raise TypeError(
-            f"{type(scheduler).__name__} has neither add_noise nor scale_noise, which its SNR is read from: "
-            "train with a scheduler that has one"
-        )
-    return (signal / noise).square().flatten()
+    signal, noise = signal_and_noise_scale(scheduler, timesteps, _numbers(timesteps))
+    return (signal / noise).square()
 
 
 def min_snr_weight(scheduler: Any, timesteps: Tensor, gamma: float = 5.0) -> Tensor:
@@ -83,7 +61,8 @@ def min_snr_weight(scheduler: Any, timesteps: Tensor, gamma: float = 5.0) -> Ten
     | `v_prediction` | $\min(\mathrm{SNR}, \gamma) / (\mathrm{SNR} + 1)$ |
     | flow | $\min(\mathrm{SNR}, \gamma) / (\sqrt{\mathrm{SNR}} + 1)^2$ |
 
-    The last row is for the target $n - x_0$, whose error at a given $x_t$ is $-(a_t / s_t + 1)\,\Delta x_0$.
+    and for any target $d\,x_0 + e\,n$ (see `prediction_weights`) it is $\min(\mathrm{SNR}, \gamma) / (d -
+    e\,\sqrt{\mathrm{SNR}})^2$, since at a given $x_t$ the error of the noise is $-(a_t / s_t)\,\Delta x_0$.
     With a prior, the weight multiplies the whitened error. At SNR = 0 (zero terminal SNR) it is 1 for
     `epsilon` and 0 for the others, at SNR = ∞ it is γ for `sample` and 0 for the others: the limits.
 
@@ -96,8 +75,8 @@ def min_snr_weight(scheduler: Any, timesteps: Tensor, gamma: float = 5.0) -> Ten
         The weight of each item (batch,), for `prior_loss`.
 
     Raises:
-        ValueError: if gamma is not a positive number, the timesteps are not a batch, or the scheduler does
-            not say what is predicted.
+        ValueError: if gamma is not a positive number, the timesteps are not a batch, or the prediction type
+            is unknown.
 
     Example:
         >>> from diffusers import DDPMScheduler
@@ -109,7 +88,8 @@ def min_snr_weight(scheduler: Any, timesteps: Tensor, gamma: float = 5.0) -> Ten
     """
     if not 0 < gamma < math.inf:
         raise ValueError(f"gamma={gamma}, expected a positive number")
-    return _weight(scheduler, snr(scheduler, timesteps), lambda ratio: (gamma / ratio).clamp(max=1))
+    ratio = snr(scheduler, timesteps).clamp(1 / _LARGEST_SNR, _LARGEST_SNR)
+    return (gamma / ratio).clamp(max=1) / _target_error(scheduler, timesteps, ratio)
 
 
 def p2_weight(scheduler: Any, timesteps: Tensor, k: float = 1.0, gamma: float = 1.0) -> Tensor:
@@ -137,8 +117,8 @@ def p2_weight(scheduler: Any, timesteps: Tensor, k: float = 1.0, gamma: float = 
         The weight of each item (batch,), for `prior_loss`.
 
     Raises:
-        ValueError: if k is not positive or gamma negative, the timesteps are not a batch, the scheduler does
-            not say what is predicted, or the weight is infinite (`sample`, no noise, gamma below 1).
+        ValueError: if k is not positive or gamma negative, the timesteps are not a batch, the prediction type
+            is unknown, or the weight is infinite (`sample`, no noise, gamma below 1).
 
     Example:
         >>> from diffusers import DDPMScheduler
@@ -151,26 +131,22 @@ def p2_weight(scheduler: Any, timesteps: Tensor, k: float = 1.0, gamma: float = 
         raise ValueError(f"gamma={gamma}, expected a number that is not negative")
     ratio = snr(scheduler, timesteps)
     # Only here can a weight be infinite, so only here is it worth waiting for the device.
-    if gamma < 1 and _prediction_type(scheduler) == "sample" and ratio.isinf().any():
+    if gamma < 1 and scheduler.config.get("prediction_type") == "sample" and ratio.isinf().any():
         raise ValueError(
             f"timesteps={timesteps[ratio.isinf()].tolist()} have no noise, for which the weight of the "
             f"sample's error is infinite with gamma={gamma}: leave them out, or choose gamma=1 or more"
         )
-    return _weight(scheduler, ratio, lambda ratio: (k + ratio) ** -gamma)
+    ratio = ratio.clamp(1 / _LARGEST_SNR, _LARGEST_SNR)
+    return (k + ratio) ** -gamma / _target_error(scheduler, timesteps, ratio)
 
 
-def _weight(scheduler: Any, ratio: Tensor, weight_of_noise: Callable[[Tensor], Tensor]) -> Tensor:
-    """The weight of the error in what is predicted, given the weight of the noise's error."""
-    ratio = ratio.clamp(max=_LARGEST_SNR)
-    return weight_of_noise(ratio) * _NOISE_ERROR_PER_TARGET_ERROR[_prediction_type(scheduler)](ratio)
+def _target_error(scheduler: Any, timesteps: Tensor, ratio: Tensor) -> Tensor:
+    """What a squared error of 1 in the noise is as a squared error of what the network predicts."""
+    data_weight, noise_weight = prediction_weights(scheduler, timesteps, _numbers(timesteps))
+    # x_t = a x₀ + s n is given: an error Δn of the noise comes with an error −(s / a) Δn of the data.
+    return (noise_weight - data_weight * ratio.rsqrt()).square()
 
 
-def _prediction_type(scheduler: Any) -> str:
-    default = "flow_prediction" if hasattr(scheduler, "scale_noise") else None
-    prediction_type = scheduler.config.get("prediction_type", default)
-    if prediction_type not in _NOISE_ERROR_PER_TARGET_ERROR:
-        raise ValueError(
-            f"prediction_type={prediction_type!r} of {type(scheduler).__name__}, expected one of "
-            f"{', '.join(map(repr, _NOISE_ERROR_PER_TARGET_ERROR))}: derive the weight from priordiff.snr"
-        )
-    return prediction_type
+def _numbers(timesteps: Tensor) -> Tensor:
+    """One float32 number for each timestep: the data that scales are asked for."""
+    return torch.empty(len(timesteps), device=timesteps.device)
