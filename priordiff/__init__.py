@@ -10,10 +10,18 @@ from priordiff.estimators import MelEnergyEstimator, MelSpectrumEstimator, Prior
 from priordiff.losses import prior_loss
 from priordiff.models import DiffWave
 from priordiff.pipelines import VocoderPipeline
-from priordiff.priors import DiagonalPrior, GaussianPrior, KroneckerPrior, LappedPrior, SpectralPrior
+from priordiff.priors import (
+    DensePrior,
+    DiagonalPrior,
+    GaussianPrior,
+    KroneckerPrior,
+    LappedPrior,
+    SpectralPrior,
+)
 from priordiff.schedulers import PriorGradScheduler, min_snr_weight, p2_weight, snr, with_prior
 
 __all__ = [
+    "DensePrior",
     "DiagonalPrior",
     "DiffWave",
     "DiffusionPipeline",

@@ -1,5 +1,6 @@
 """What N(μ, Σ) is: one class per covariance structure."""
 
+from priordiff.priors.dense import DensePrior
 from priordiff.priors.diagonal import DiagonalPrior
 from priordiff.priors.gaussian import GaussianPrior
 from priordiff.priors.kronecker import KroneckerPrior
@@ -8,6 +9,7 @@ from priordiff.priors.lapped_transform import inverse_mdct, mdct
 from priordiff.priors.spectral import SpectralPrior
 
 __all__ = [
+    "DensePrior",
     "DiagonalPrior",
     "GaussianPrior",
     "KroneckerPrior",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from priordiff import DiagonalPrior, GaussianPrior, KroneckerPrior, LappedPrior, SpectralPrior
+from priordiff import DensePrior, DiagonalPrior, GaussianPrior, KroneckerPrior, LappedPrior, SpectralPrior
 
 MakePrior = Callable[[int], GaussianPrior]
 
@@ -60,6 +60,9 @@ PRIORS: dict[str, MakePrior] = {
         random(batch, 1, 1), {-1: covariance(8, 8), 1: covariance(batch, 2, 2)}
     ),
     "kronecker, mean for one": lambda batch: KroneckerPrior(random(1, *EVENT), {1: covariance(batch, 2, 2)}),
+    "dense": lambda batch: DensePrior(random(batch, *EVENT), covariance(batch, 16, 16)),
+    "dense, covariance for one": lambda batch: DensePrior(random(batch, 2, 1), covariance(16, 16)),
+    "dense, mean for one": lambda batch: DensePrior(random(1, *EVENT), covariance(batch, 16, 16)),
 }
 
 
