@@ -37,5 +37,5 @@ def multiply_in_basis(
     x, factors = x.to(compute_dtype), weights(parameter.to(compute_dtype))
     least = reduce(factors.detach(), "batch ... -> batch", "min")
     data_least, factor_least = (least.reshape(-1, *[1] * (tensor.dim() - 1)) for tensor in (x, factors))
-    product = data_least * x + transpose((factors - factor_least) * transform(x))
-    return product.to(result_dtype)
+    rest = transpose((factors - factor_least) * transform(x))
+    return torch.addcmul(rest, data_least, x).to(result_dtype)

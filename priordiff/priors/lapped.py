@@ -8,6 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from priordiff.priors.diagonalized import multiply_in_basis
 from priordiff.priors.gaussian import GaussianPrior
 from priordiff.priors.lapped_transform import check_hop_length, inverse_mdct, mdct
 from priordiff.priors.parameters import (
@@ -61,10 +62,10 @@ class LappedPrior(GaussianPrior):
         self.mean, self.std = (expand_batch(tensor, shape) for tensor in (self.mean, self.std))
 
     def color(self, z: Tensor) -> Tensor:
-        return self._on_coefficients(torch.mul, z)
+        return self._multiply_coefficients(z, lambda std: std)
 
     def whiten(self, r: Tensor) -> Tensor:
-        return self._on_coefficients(torch.div, r)
+        return self._multiply_coefficients(r, torch.reciprocal)
 
     def log_det(self, event_shape: Sequence[int] | None = None) -> Tensor:
         event_shape = self.event_shape if event_shape is None else event_shape
@@ -72,12 +73,9 @@ class LappedPrior(GaussianPrior):
         per_sample = rearrange(2 * self.std.log(), "... block k -> ... (block k)")
         return sum_over_event(per_sample.expand(self.batch_size, *event_shape))
 
-    def _on_coefficients(self, operation: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> Tensor:
+    def _multiply_coefficients(self, x: Tensor, weights: Callable[[Tensor], Tensor]) -> Tensor:
         self._check_event(x)
-        result_dtype = torch.promote_types(x.dtype, self.std.dtype)
-        compute_dtype = torch.promote_types(result_dtype, torch.float32)
-        coefficients = operation(mdct(x.to(compute_dtype), self.hop_length), self.std.to(compute_dtype))
-        return inverse_mdct(coefficients).to(result_dtype)
+        return multiply_in_basis(x, self.std, weights, lambda data: mdct(data, self.hop_length), inverse_mdct)
 
     def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
         if not isinstance(other, LappedPrior) or other.hop_length != self.hop_length:

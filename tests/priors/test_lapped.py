@@ -49,6 +49,14 @@ def test_a_constant_std_is_the_isotropic_prior() -> None:
     torch.testing.assert_close(lapped.log_prob(x), isotropic.log_prob(x), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_a_std_of_one_changes_no_bit(dtype: torch.dtype) -> None:
+    prior, x = LappedPrior(0.0, torch.ones(1, 1, 3, 8, dtype=dtype), 8), torch.randn(2, 1, 24, dtype=dtype)
+    for operation in (prior.color, prior.whiten):
+        assert torch.equal(operation(x), x)
+        assert operation(x).dtype == dtype
+
+
 def test_the_root_is_symmetric_and_keeps_noise_in_its_place() -> None:
     prior = LappedPrior(0.0, positive(1, 4, 6), hop_length=6)
     root = prior.color(torch.eye(24, dtype=torch.float64))
