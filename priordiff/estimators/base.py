@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
+from diffusers.pipelines.pipeline_loading_utils import ALL_IMPORTABLE_CLASSES
 
 from priordiff.priors import GaussianPrior
 
@@ -22,7 +23,8 @@ class PriorEstimator(ModelMixin, ConfigMixin):
 
     An estimator of your own is a subclass with a `forward`; nothing has to be registered. What it learns from
     data lives in buffers or parameters, so that `save_pretrained` and `from_pretrained` keep it (safetensors
-    and JSON). To fit it with `fit`, give it `new_statistics`, `observe` and `conclude`.
+    and JSON). To fit it with `fit`, give it `new_statistics`, `observe` and `conclude`. A pipeline is saved
+    with it, and `DiffusionPipeline.from_pretrained` loads both once the module that defines it is imported.
 
     Example:
         >>> from priordiff import DiagonalPrior
@@ -32,6 +34,12 @@ class PriorEstimator(ModelMixin, ConfigMixin):
         >>> BrightnessEstimator()(torch.full((2, 3, 8, 8), 0.25)).mean.flatten()
         tensor([0.2500, 0.2500])
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # DiffusionPipeline.from_pretrained learns how to load a component from those base classes that it
+        # finds, by name, in the component's own module. The class itself is there for certain.
+        ALL_IMPORTABLE_CLASSES[cls.__name__] = ["save_pretrained", "from_pretrained"]
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,10 +58,12 @@ class PriorEstimator(ModelMixin, ConfigMixin):
         """Fits the estimator in one streaming pass over `batches`.
 
         Every process of a `torch.distributed` group passes its own share of the data and gets the statistics
-        of all of it. The result does not depend on how the data are cut into batches, nor on their order.
+        of all of it. The result does not depend on how the data are cut into batches, nor on their order, nor
+        on the number of processes, up to rounding in float64.
 
         Args:
-            batches: batches as `observe` takes them: tuples are spread over its arguments.
+            batches: batches as `observe` takes them: tuples and lists, such as those of a `DataLoader`, are
+                spread over its arguments.
 
         Returns:
             The estimator itself.
@@ -65,7 +75,7 @@ class PriorEstimator(ModelMixin, ConfigMixin):
         statistics = self.new_statistics()
         with torch.no_grad():
             for batch in batches:
-                self.observe(statistics, *(batch if isinstance(batch, tuple) else (batch,)))
+                self.observe(statistics, *(batch if isinstance(batch, (tuple, list)) else (batch,)))
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             shares: list[Any] = [None] * torch.distributed.get_world_size()
             torch.distributed.all_gather_object(shares, statistics)

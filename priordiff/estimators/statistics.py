@@ -216,5 +216,5 @@ def check_numbers(*tensors: Tensor) -> None:
             bad = int((~torch.isfinite(tensor)).sum())
             raise ValueError(
                 f"a batch of shape {tuple(tensor.shape)} to fit on holds {bad} NaN or infinite values: leave "
-                "such recordings out"
+                "such items out"
             )

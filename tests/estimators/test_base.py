@@ -1,14 +1,25 @@
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from diffusers import DiffusionPipeline
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
-from priordiff import DiagonalPrior, MelEnergyEstimator, MelSpectrumEstimator, PriorEstimator
+from priordiff import (
+    DiagonalPrior,
+    DiffWave,
+    MelEnergyEstimator,
+    MelSpectrumEstimator,
+    PriorEstimator,
+    PriorGradScheduler,
+    VocoderPipeline,
+)
 
 
 class BrightnessEstimator(PriorEstimator):
@@ -96,6 +107,34 @@ def test_what_is_missing_of_an_estimator_is_named() -> None:
         Half().fit([torch.zeros(1)])
     with pytest.raises(NotImplementedError, match="Half defines new_statistics, so it must define conclude"):
         Half().fit([])
+
+
+def test_the_batches_of_a_data_loader_are_spread_over_the_arguments() -> None:
+    log_mel, waveform = (torch.cat(parts) for parts in zip(*batches(), strict=True))
+    loader = DataLoader(TensorDataset(log_mel, waveform), batch_size=5)
+    for estimator in make_estimators()[:2]:
+        expected = estimator.fit(batches()).state_dict()
+        for name, value in estimator.fit(loader).state_dict().items():
+            torch.testing.assert_close(value, expected[name])
+
+
+def test_a_pipeline_loads_an_estimator_from_any_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In a module that imports nothing of diffusers, where diffusers would look for its base classes.
+    (tmp_path / "my_priors.py").write_text(
+        "import priordiff\n"
+        "class LoudnessEstimator(priordiff.PriorEstimator):\n"
+        "    def forward(self, log_mel):\n"
+        "        return priordiff.DiagonalPrior(0.0, 0.5)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    estimator = importlib.import_module("my_priors").LoudnessEstimator()
+    model = DiffWave(residual_channels=8, residual_layers=2, n_mels=8, hop_length=16)
+    VocoderPipeline(model, PriorGradScheduler(), estimator).save_pretrained(tmp_path / "vocoder")
+    loaded = DiffusionPipeline.from_pretrained(tmp_path / "vocoder").estimator
+    assert type(loaded).__name__ == "LoudnessEstimator"
+    assert loaded(torch.zeros(1, 8, 5)).std == 0.5
 
 
 def test_fitting_keeps_no_graph() -> None:
