@@ -9,7 +9,7 @@ from priordiff import models, pipelines
 from priordiff.estimators import MelEnergyEstimator, MelSpectrumEstimator, PriorEstimator
 from priordiff.losses import prior_loss
 from priordiff.models import DiffWave
-from priordiff.pipelines import VocoderPipeline
+from priordiff.pipelines import VocoderPipeline, apply_prior
 from priordiff.priors import (
     DensePrior,
     DiagonalPrior,
@@ -36,6 +36,7 @@ __all__ = [
     "SchedulerMixin",
     "SpectralPrior",
     "VocoderPipeline",
+    "apply_prior",
     "min_snr_weight",
     "models",
     "p2_weight",

@@ -1,5 +1,6 @@
 """Conditioning in, data out: diffusers pipelines with a prior."""
 
+from priordiff.pipelines.apply import apply_prior
 from priordiff.pipelines.vocoder import VocoderPipeline
 
-__all__ = ["VocoderPipeline"]
+__all__ = ["VocoderPipeline", "apply_prior"]

@@ -59,6 +59,7 @@ class PriorSchedulerMixin:
     config: Any
     _prior: GaussianPrior | None = None
     _prior_of_step: GaussianPrior | None = None
+    _copies = 1
     _plain_init_noise_sigma: float | Tensor = 1.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -93,7 +94,7 @@ class PriorSchedulerMixin:
         """
         if prior is not None and not isinstance(prior, GaussianPrior):
             raise ValueError(f"prior is a {type(prior).__name__}, expected a priordiff.GaussianPrior or None")
-        self._prior = prior
+        self._prior, self._copies = prior, 1
 
     @property
     def model_space(self) -> str:
@@ -279,12 +280,14 @@ class PriorSchedulerMixin:
         return x0 if self.model_space == "data" else x0 - prior.mean, prior.color(white_noise)
 
     def _prior_for(self, sample: Tensor, tiled: bool = False) -> GaussianPrior:
-        """The prior in use, if it fits the sample; several times over if the sample may hold it so."""
+        """The prior in use, if it fits the sample; several times over if the sample holds it so."""
         prior = self._prior
         assert prior is not None
-        times, rest = divmod(len(sample), prior.batch_size)
-        if tiled and prior.batch_size > 1 and times > 1 and not rest:
-            prior = prior.tile(times)
+        copies, rest = divmod(len(sample), prior.batch_size)
+        # A pipeline that goes on with all copies hands `step` what it has handed `scale_model_input` before.
+        if prior.batch_size > 1 and copies > 1 and not rest and (tiled or copies == self._copies):
+            self._copies = copies
+            prior = prior.tile(copies)
         prior.require_fit(sample)
         return prior
 
