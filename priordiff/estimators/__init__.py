@@ -1,5 +1,6 @@
 """Conditioning to prior: the interface, and one class per estimator."""
 
+from priordiff.estimators.axis_covariance import AxisCovarianceEstimator
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.class_moments import ClassMomentsEstimator
 from priordiff.estimators.fourier_power import FourierPowerEstimator
@@ -7,8 +8,10 @@ from priordiff.estimators.learned import LearnedDiagonalEstimator, prior_nll
 from priordiff.estimators.mean import MeanEstimator
 from priordiff.estimators.mel_energy import MelEnergyEstimator
 from priordiff.estimators.mel_spectrum import MelSpectrumEstimator
+from priordiff.estimators.video_noise import VideoNoiseEstimator
 
 __all__ = [
+    "AxisCovarianceEstimator",
     "ClassMomentsEstimator",
     "FourierPowerEstimator",
     "LearnedDiagonalEstimator",
@@ -16,5 +19,6 @@ __all__ = [
     "MelEnergyEstimator",
     "MelSpectrumEstimator",
     "PriorEstimator",
+    "VideoNoiseEstimator",
     "prior_nll",
 ]

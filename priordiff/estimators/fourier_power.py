@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from diffusers.configuration_utils import register_to_config
@@ -60,8 +59,8 @@ class FourierPowerEstimator(PriorEstimator):
         self.register_buffer("mean", mean)
         self.register_buffer("power", self._coefficients(mean)[..., 0])
 
-    def forward(self, *conditioning: Any) -> SpectralPrior:
-        """The one prior of all data of the shape (batch, *shape), whatever they are conditioned on."""
+    def forward(self) -> SpectralPrior:
+        """The one prior of all data (batch, *shape), with a batch of 1."""
         if self.mean.isnan().any():
             raise ValueError(
                 "this FourierPowerEstimator has not been fitted: call fit(batches of data) or load one"

@@ -52,11 +52,6 @@ def test_the_axes_may_be_chosen() -> None:
         torch.testing.assert_close(prior.mean[0], data.mean(0))
 
 
-def test_conditioning_changes_nothing() -> None:
-    estimator = FourierPowerEstimator(SHAPE).fit([stationary(50)[1]])
-    assert torch.equal(estimator(torch.zeros(3), "a cat").power, estimator().power)
-
-
 def test_the_std_of_a_coefficient_stays_above_the_floor() -> None:
     data = stationary(50)[1]
     prior = FourierPowerEstimator(SHAPE, floor=0.7).fit([data])()
