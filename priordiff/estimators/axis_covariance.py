@@ -17,9 +17,9 @@ __all__ = ["AxisCovarianceEstimator"]
 class AxisCovarianceEstimator(PriorEstimator):
     r"""A `KroneckerPrior` with the mean and covariance that the data have along one axis.
 
-    All other axes are pooled: with the axis of the channels, every pixel is a draw of one vector. $\mu =
+    All other axes are pooled: with that of the channels, every pixel is a draw of one vector. $\mu =
     \mathrm{E}[x]$ and $\Sigma_a = V\max(\Lambda, \text{floor}^2)V^\top$ with the eigenvectors and
-    eigenvalues of $\mathrm{E}[(x - \mu)(x - \mu)^\top]$, fitted in one streaming pass. Use it for the channels
+    eigenvalues of $\mathrm{E}[(x - \mu)(x - \mu)^\top]$, fitted in one pass. Use it for the channels
     of latents, which need be neither centred nor independent nor of equal variance, or for the frames of a
     video, where it is the noise of PYoCo (Ge et al., ICCV 2023) with correlations that are measured.
 
