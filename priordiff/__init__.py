@@ -16,6 +16,7 @@ from priordiff.priors import (
     GaussianPrior,
     KroneckerPrior,
     LappedPrior,
+    LowRankPrior,
     SpectralPrior,
 )
 from priordiff.schedulers import PriorGradScheduler, min_snr_weight, p2_weight, snr, with_prior
@@ -28,6 +29,7 @@ __all__ = [
     "GaussianPrior",
     "KroneckerPrior",
     "LappedPrior",
+    "LowRankPrior",
     "MelEnergyEstimator",
     "MelSpectrumEstimator",
     "ModelMixin",

@@ -6,6 +6,7 @@ from priordiff.priors.gaussian import GaussianPrior
 from priordiff.priors.kronecker import KroneckerPrior
 from priordiff.priors.lapped import LappedPrior
 from priordiff.priors.lapped_transform import inverse_mdct, mdct
+from priordiff.priors.low_rank import LowRankPrior
 from priordiff.priors.spectral import SpectralPrior
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "GaussianPrior",
     "KroneckerPrior",
     "LappedPrior",
+    "LowRankPrior",
     "SpectralPrior",
     "inverse_mdct",
     "mdct",

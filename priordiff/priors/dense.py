@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
-from priordiff.priors.flattened import fits_flattened, flattened_shape
+from priordiff.priors.flattened import fits_flattened, flattened_shape, on_columns
 from priordiff.priors.gaussian import GaussianPrior
 from priordiff.priors.parameters import as_parameter, cholesky_root, expand_batch, sum_over_event
 
@@ -60,29 +59,21 @@ class DensePrior(GaussianPrior):
         self.mean, self.scale_tril = (expand_batch(tensor, shape) for tensor in (self.mean, self.scale_tril))
 
     def color(self, z: Tensor) -> Tensor:
-        return self._on_columns(torch.matmul, z)
+        return self._apply(torch.matmul, z)
 
     def whiten(self, r: Tensor) -> Tensor:
-        return self._on_columns(_solve, r)
+        return self._apply(_solve, r)
 
     def log_det(self, event_shape: Sequence[int] | None = None) -> Tensor:
         event_shape = self.event_shape if event_shape is None else event_shape
         self._check_shape((self.batch_size, *event_shape))
         return sum_over_event(2 * self.scale_tril.diagonal(dim1=1, dim2=2).log())
 
-    def _on_columns(self, operation: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> Tensor:
+    def _apply(self, operation: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> Tensor:
         self._check_event(x)
         result_dtype = torch.promote_types(x.dtype, self.scale_tril.dtype)
         compute_dtype = torch.promote_types(result_dtype, torch.float32)
-        # One matrix for all items, whether it is one or expanded, takes them together as its columns.
-        shared = len(self.scale_tril) == 1 or self.scale_tril.stride(0) == 0
-        root = (self.scale_tril[:1] if shared else self.scale_tril).to(compute_dtype)
-        flat, columns = "batch element", "1 element batch" if shared else "batch element 1"
-        x_columns = rearrange(x.to(compute_dtype).reshape(len(x), -1), f"{flat} -> {columns}")
-        # Autocast would round a product, and `whiten` not be its inverse.
-        with torch.autocast(x.device.type, enabled=False):
-            result = rearrange(operation(root, x_columns), f"{columns} -> {flat}")
-        return result.reshape(x.shape).to(result_dtype)
+        return on_columns(operation, x.to(compute_dtype), self.scale_tril).to(result_dtype)
 
     def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
         if not isinstance(other, DensePrior):

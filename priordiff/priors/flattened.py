@@ -1,14 +1,15 @@
-"""What covariances over the flattened event share: which events they are for."""
+"""What covariances over the flattened event share: which events they are for, and products with them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
-__all__ = ["fits_flattened", "flattened_shape"]
+__all__ = ["fits_flattened", "flattened_shape", "on_columns"]
 
 
 def flattened_shape(parameters: str, shape: Sequence[int], name: str, batch: int, size: int) -> torch.Size:
@@ -54,3 +55,25 @@ def fits_flattened(shape: Sequence[int], batch: int, size: int, parameters: Sequ
             if parameter.dim()
         )
     )
+
+
+def on_columns(operation: Callable[..., Tensor], x: Tensor, *matrices: Tensor) -> Tensor:
+    """An operation of linear algebra with the flattened events of data as its columns.
+
+    Args:
+        operation: takes the matrices, in the data's dtype, and columns (…, D, n); returns such columns.
+        x: data (batch, …) with D elements for each item.
+        matrices: for each item, or for all (batch or 1, …).
+
+    Returns:
+        The columns that come out, in the shape of the data.
+    """
+    # Matrices for all items, whether they are one or expanded, take these together as their columns.
+    shared = all(len(matrix) == 1 or matrix.stride(0) == 0 for matrix in matrices)
+    flat, columns = "batch element", "1 element batch" if shared else "batch element 1"
+    operands = [(matrix[:1] if shared else matrix).to(x.dtype) for matrix in matrices]
+    # Autocast would round a product, and `whiten` not be the inverse of `color`.
+    with torch.autocast(x.device.type, enabled=False):
+        events = x.reshape(len(x), math.prod(x.shape[1:]))
+        result = operation(*operands, rearrange(events, f"{flat} -> {columns}"))
+    return rearrange(result, f"{columns} -> {flat}").reshape(x.shape)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from priordiff import DensePrior, DiagonalPrior, GaussianPrior, KroneckerPrior, LappedPrior, SpectralPrior
+from priordiff import (
+    DensePrior,
+    DiagonalPrior,
+    GaussianPrior,
+    KroneckerPrior,
+    LappedPrior,
+    LowRankPrior,
+    SpectralPrior,
+)
 
 MakePrior = Callable[[int], GaussianPrior]
 
@@ -63,6 +71,13 @@ PRIORS: dict[str, MakePrior] = {
     "dense": lambda batch: DensePrior(random(batch, *EVENT), covariance(batch, 16, 16)),
     "dense, covariance for one": lambda batch: DensePrior(random(batch, 2, 1), covariance(16, 16)),
     "dense, mean for one": lambda batch: DensePrior(random(1, *EVENT), covariance(batch, 16, 16)),
+    "low rank": lambda batch: LowRankPrior(
+        random(batch, *EVENT), positive(batch, *EVENT), random(batch, 16, 3)
+    ),
+    "low rank, factor for one": lambda batch: LowRankPrior(random(batch, 2, 1), 0.7, random(*EVENT, 2)[None]),
+    "low rank, mean for one": lambda batch: LowRankPrior(
+        random(1, *EVENT), positive(1, 1, 8), random(batch, 16, 1)
+    ),
 }
 
 
