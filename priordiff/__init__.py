@@ -6,7 +6,12 @@ from typing import Any
 from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 
 from priordiff import models, pipelines
-from priordiff.estimators import MelEnergyEstimator, MelSpectrumEstimator, PriorEstimator
+from priordiff.estimators import (
+    ClassMomentsEstimator,
+    MelEnergyEstimator,
+    MelSpectrumEstimator,
+    PriorEstimator,
+)
 from priordiff.losses import prior_loss
 from priordiff.models import DiffWave
 from priordiff.pipelines import VocoderPipeline, apply_prior
@@ -22,6 +27,7 @@ from priordiff.priors import (
 from priordiff.schedulers import PriorGradScheduler, min_snr_weight, p2_weight, snr, with_prior
 
 __all__ = [
+    "ClassMomentsEstimator",
     "DensePrior",
     "DiagonalPrior",
     "DiffWave",
