@@ -8,6 +8,7 @@ from priordiff.estimators.learned import LearnedDiagonalEstimator, prior_nll
 from priordiff.estimators.mean import MeanEstimator
 from priordiff.estimators.mel_energy import MelEnergyEstimator
 from priordiff.estimators.mel_spectrum import MelSpectrumEstimator
+from priordiff.estimators.offset_noise import OffsetNoiseEstimator
 from priordiff.estimators.video_noise import VideoNoiseEstimator
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "MeanEstimator",
     "MelEnergyEstimator",
     "MelSpectrumEstimator",
+    "OffsetNoiseEstimator",
     "PriorEstimator",
     "VideoNoiseEstimator",
     "prior_nll",
