@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["forward_process", "prediction_weights", "signal_and_noise_scale"]
+__all__ = ["data_weight_of_step", "forward_process", "prediction_weights", "signal_and_noise_scale"]
 
 # Solvers whose configuration does not name what they take; others without a name take epsilon, or the
 # velocity of a flow if they have a `scale_noise`.
 _UNNAMED_PREDICTIONS = {
     "IPNDMScheduler": "v_prediction",
+    "KarrasVeScheduler": "negative epsilon",
     "LTXEulerAncestralRFScheduler": "flow_prediction",
     "MiniMaxH3Scheduler": "flow towards the data",
     "RFD4ProteinaScheduler": "flow towards the data",
+    "ScoreSdeVeScheduler": "the score",
+}
+
+# Weights of data and noise where they are the same at every noise level.
+_CONSTANT_WEIGHTS = {
+    "epsilon": (0.0, 1.0),
+    "sample": (1.0, 0.0),
+    "flow_prediction": (-1.0, 1.0),
+    "flow towards the data": (1.0, -1.0),
+    "negative epsilon": (0.0, -1.0),
 }
 
 
@@ -25,7 +37,7 @@ def plain_class_of(scheduler: Any) -> type:
 
 
 def signal_and_noise_scale(
-    scheduler: Any, timesteps: int | float | Tensor, like: Tensor
+    scheduler: Any, timesteps: int | float | Sequence[int] | Tensor, like: Tensor
 ) -> tuple[Tensor, Tensor]:
     r"""The scales $(a_t, s_t)$ of a scheduler's forward process $z_t = a_t z_0 + s_t n$, asked of itself.
 
@@ -61,13 +73,14 @@ def signal_and_noise_scale(
 
 
 def prediction_weights(
-    scheduler: Any, timesteps: int | float | Tensor, like: Tensor
+    scheduler: Any, timesteps: int | float | Sequence[int] | Tensor, like: Tensor
 ) -> tuple[float | Tensor, float | Tensor]:
     r"""Weights of data and noise in what the network of a scheduler predicts at given timesteps.
 
     Epsilon is (0, 1), a sample (1, 0), a flow's velocity (−1, 1), v $(-s_t, a_t)/\sqrt{a_t^2 + s_t^2}$
-    (Salimans and Ho, ICLR 2022), and the output $F$ of a preconditioned network, $z_0 = c_{skip} z_t +
-    c_{out} F$ (Karras et al., NeurIPS 2022, eq. 7), $((1 - c_{skip} a_t), -c_{skip} s_t) / c_{out}$.
+    (Salimans and Ho, ICLR 2022), v of TrigFlow $(-\sin t, \sigma_d \cos t)$ (Lu and Song, ICLR 2025), a score
+    $(0, -1/s_t)$, and the output $F$ of a preconditioned network, $z_0 = c_{skip} z_t + c_{out} F$
+    (Karras et al., NeurIPS 2022, eq. 7), $((1 - c_{skip} a_t), -c_{skip} s_t) / c_{out}$.
 
     Args:
         scheduler: any scheduler of diffusers, with or without a prior.
@@ -83,22 +96,54 @@ def prediction_weights(
         signal, noise = signal_and_noise_scale(scheduler, timesteps, like)
         return (1 - skip * signal) / out, -skip * noise / out
     prediction = _prediction_type(scheduler)
-    if prediction == "epsilon":
-        return 0.0, 1.0
-    if prediction == "sample":
-        return 1.0, 0.0
-    if prediction == "flow_prediction":
-        return -1.0, 1.0
-    if prediction == "flow towards the data":
-        return 1.0, -1.0
-    if prediction in ("v_prediction", "trigflow"):
-        signal, noise = signal_and_noise_scale(scheduler, timesteps, like)
-        total = torch.hypot(signal, noise)
-        return -noise / total, signal / total
-    raise ValueError(
-        f"prediction_type={prediction!r} of {plain_class_of(scheduler).__name__}, expected 'epsilon', "
-        "'sample', 'v_prediction' or 'flow_prediction'"
-    )
+    if prediction in _CONSTANT_WEIGHTS:
+        return _CONSTANT_WEIGHTS[prediction]
+    if prediction not in ("v_prediction", "trigflow", "the score"):
+        raise ValueError(
+            f"prediction_type={prediction!r} of {plain_class_of(scheduler).__name__}, expected 'epsilon', "
+            "'sample', 'v_prediction' or 'flow_prediction'"
+        )
+    signal, noise = signal_and_noise_scale(scheduler, timesteps, like)
+    if prediction == "the score":
+        return 0.0, -1 / noise
+    if prediction == "trigflow":
+        sigma_data = scheduler.config["sigma_data"]
+        return -noise / sigma_data, sigma_data * signal
+    total = torch.hypot(signal, noise)
+    return -noise / total, signal / total
+
+
+def data_weight_of_step(
+    scheduler: Any, timestep: int | float | Sequence[int] | Tensor, like: Tensor
+) -> float | Tensor:
+    """Weight of the data in what the network predicted for the step that a solver is about to take.
+
+    That of `prediction_weights`, at the place in its loop where the solver stands. Its timestep alone does
+    not tell: timesteps that are rounded repeat, and a second-order solver stops between two of them.
+
+    Args:
+        scheduler: any scheduler of diffusers, with or without a prior.
+        timestep: what `step` is given.
+        like: data whose device, dtype and number of dimensions the weight gets.
+    """
+    prediction = _prediction_type(scheduler)
+    if prediction == "the score":
+        return 0.0  # its times are no training steps
+    place = getattr(scheduler, "step_index", None)
+    if place is None or not hasattr(scheduler, "set_begin_index"):
+        return prediction_weights(scheduler, timestep, like)[0]
+    if prediction == "v_prediction" and not getattr(scheduler, "state_in_first_order", True):
+        # Only the scaling of the input, 1 / √(1 + σ²), knows the level of the stop in between.
+        plain: Any = plain_class_of(scheduler)
+        one = torch.ones_like(like[:1], dtype=torch.promote_types(like.dtype, torch.float32))
+        scale = plain.scale_model_input(scheduler, one, timestep)
+        return -(1 - scale.square()).sqrt().to(like.dtype)
+    begin_index = scheduler.begin_index
+    scheduler.set_begin_index(place)  # add_noise then goes by the place and not by the timestep
+    try:
+        return prediction_weights(scheduler, timestep, like)[0]
+    finally:
+        scheduler.set_begin_index(begin_index)
 
 
 def _prediction_type(scheduler: Any) -> str:
@@ -160,7 +205,7 @@ def _tabulated_scales(scheduler: Any, timesteps: Tensor) -> tuple[Tensor, Tensor
 
 
 def _preconditioning(
-    scheduler: Any, timesteps: int | float | Tensor, like: Tensor
+    scheduler: Any, timesteps: int | float | Sequence[int] | Tensor, like: Tensor
 ) -> tuple[Tensor, Tensor] | None:
     """c_skip and c_out of a network's preconditioning, None if it has none."""
     plain = plain_class_of(scheduler)
