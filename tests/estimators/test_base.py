@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from priordiff import (
     PriorEstimator,
     PriorGradScheduler,
     VocoderPipeline,
+)
+from priordiff.estimators import (
+    AxisCovarianceEstimator,
+    ClassMomentsEstimator,
+    FourierPowerEstimator,
 )
 
 
@@ -63,7 +69,24 @@ def batches(start: int = 0, end: int = 6) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def make_estimators() -> list[PriorEstimator]:
-    return [MelEnergyEstimator(hop_length=4), MelSpectrumEstimator(n_mels=3, hop_length=4)]
+    return [
+        MelEnergyEstimator(hop_length=4),
+        MelSpectrumEstimator(n_mels=3, hop_length=4),
+        ClassMomentsEstimator(num_classes=3, shape=(3,)),
+        FourierPowerEstimator(shape=(3, 5)),
+        AxisCovarianceEstimator(size=3),
+    ]
+
+
+def batches_for(estimator: PriorEstimator, start: int = 0, end: int = 6) -> Iterator[tuple[Tensor, ...]]:
+    """The same batches, as each of the estimators above takes them."""
+    for log_mel, waveform in batches(start, end):
+        if isinstance(estimator, ClassMomentsEstimator):
+            yield log_mel.argmax(1), log_mel
+        elif isinstance(estimator, (FourierPowerEstimator, AxisCovarianceEstimator)):
+            yield (log_mel,)
+        else:
+            yield log_mel, waveform
 
 
 def test_five_lines_are_an_estimator() -> None:
@@ -110,10 +133,10 @@ def test_what_is_missing_of_an_estimator_is_named() -> None:
 
 
 def test_the_batches_of_a_data_loader_are_spread_over_the_arguments() -> None:
-    log_mel, waveform = (torch.cat(parts) for parts in zip(*batches(), strict=True))
-    loader = DataLoader(TensorDataset(log_mel, waveform), batch_size=5)
-    for estimator in make_estimators()[:2]:
-        expected = estimator.fit(batches()).state_dict()
+    for estimator in make_estimators():
+        columns = (torch.cat(parts) for parts in zip(*batches_for(estimator), strict=True))
+        loader = DataLoader(TensorDataset(*columns), batch_size=5)
+        expected = copy.deepcopy(estimator.fit(batches_for(estimator)).state_dict())
         for name, value in estimator.fit(loader).state_dict().items():
             torch.testing.assert_close(value, expected[name])
 
@@ -139,7 +162,10 @@ def test_a_pipeline_loads_an_estimator_from_any_module(
 
 def test_fitting_keeps_no_graph() -> None:
     for estimator in make_estimators():
-        estimator.fit((log_mel.requires_grad_(), waveform) for log_mel, waveform in batches())
+        estimator.fit(
+            tuple(part.requires_grad_(part.is_floating_point()) for part in batch)
+            for batch in batches_for(estimator)
+        )
         assert not any(buffer.requires_grad for buffer in estimator.buffers())
 
 
@@ -151,7 +177,7 @@ def _fit_in_process(rank: int, folder: Path) -> None:
     try:
         # The shares are of different size.
         for estimator in make_estimators():
-            estimator.fit(batches(0, 2) if rank == 0 else batches(2, 6))
+            estimator.fit(batches_for(estimator, *((0, 2) if rank == 0 else (2, 6))))
             estimator.save_pretrained(folder / f"{type(estimator).__name__}{rank}")
     finally:
         torch.distributed.destroy_process_group()
@@ -163,7 +189,7 @@ def test_processes_that_share_the_data_find_what_one_finds(
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     torch.multiprocessing.spawn(_fit_in_process, args=(tmp_path,), nprocs=2)
     for estimator in make_estimators():
-        expected = estimator.fit(batches()).state_dict()
+        expected = estimator.fit(batches_for(estimator)).state_dict()
         for rank in range(2):
             fitted = type(estimator).from_pretrained(tmp_path / f"{type(estimator).__name__}{rank}")
             for name, value in fitted.state_dict().items():
