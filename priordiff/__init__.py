@@ -23,6 +23,7 @@ from priordiff.priors import (
     LappedPrior,
     LowRankPrior,
     SpectralPrior,
+    from_distribution,
 )
 from priordiff.schedulers import PriorGradScheduler, min_snr_weight, p2_weight, snr, with_prior
 
@@ -45,6 +46,7 @@ __all__ = [
     "SpectralPrior",
     "VocoderPipeline",
     "apply_prior",
+    "from_distribution",
     "min_snr_weight",
     "models",
     "p2_weight",

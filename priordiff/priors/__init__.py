@@ -2,6 +2,7 @@
 
 from priordiff.priors.dense import DensePrior
 from priordiff.priors.diagonal import DiagonalPrior
+from priordiff.priors.distributions import from_distribution
 from priordiff.priors.gaussian import GaussianPrior
 from priordiff.priors.kronecker import KroneckerPrior
 from priordiff.priors.lapped import LappedPrior
@@ -17,6 +18,7 @@ __all__ = [
     "LappedPrior",
     "LowRankPrior",
     "SpectralPrior",
+    "from_distribution",
     "inverse_mdct",
     "mdct",
 ]

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from priordiff.priors.flattened import fits_flattened, flattened_shape, on_columns
 from priordiff.priors.gaussian import GaussianPrior
-from priordiff.priors.parameters import as_parameter, cholesky_root, expand_batch, sum_over_event
+from priordiff.priors.parameters import (
+    as_parameter,
+    check_positive,
+    cholesky_root,
+    expand_batch,
+    sum_over_event,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["DensePrior"]
 
@@ -45,16 +55,42 @@ class DensePrior(GaussianPrior):
     """
 
     def __init__(self, mean: Tensor | float, covariance: Tensor) -> None:
-        self.mean = as_parameter("mean", mean, like=covariance)
         covariance = as_parameter("covariance", covariance)
-        if covariance.dim() not in (2, 3):
+        self._set(mean, "covariance", cholesky_root("covariance", covariance))
+
+    @classmethod
+    def from_scale_tril(cls, mean: Tensor | float, scale_tril: Tensor) -> Self:
+        r"""The prior with a given root: $\Sigma = L L^\top$, e.g. of a network that predicts $L$.
+
+        Args:
+            mean: μ, broadcastable to the data.
+            scale_tril: $L$, lower triangular with a positive diagonal, (D, D) or (batch, D, D).
+
+        Raises:
+            ValueError: if a parameter is not finite, L is no such matrix, or the mean is not for events of D
+                elements.
+        """
+        scale_tril = as_parameter("scale_tril", scale_tril)
+        if scale_tril.dim() < 2 or scale_tril.shape[-1] != scale_tril.shape[-2]:
             raise ValueError(
-                f"covariance has shape {tuple(covariance.shape)}, expected (D, D) or (batch, D, D)"
+                f"scale_tril has shape {tuple(scale_tril.shape)}, expected (D, D) or (batch, D, D)"
             )
-        root = cholesky_root("covariance", covariance)
+        if not torch.equal(scale_tril, scale_tril.tril()):
+            raise ValueError(
+                "scale_tril must be lower triangular, above its diagonal it holds up to "
+                f"{float(scale_tril.triu(1).abs().max()):g}"
+            )
+        prior = cls.__new__(cls)
+        prior._set(mean, "scale_tril", scale_tril)
+        return prior
+
+    def _set(self, mean: Tensor | float, name: str, root: Tensor) -> None:
+        if root.dim() > 3:
+            raise ValueError(f"{name} has shape {tuple(root.shape)}, expected (D, D) or (batch, D, D)")
+        self.mean = as_parameter("mean", mean, like=root)
         self.scale_tril = root if root.dim() == 3 else root[None]
         self._check_values()
-        shape = flattened_shape("mean", self.mean.shape, "covariance", *self.scale_tril.shape[:2])
+        shape = flattened_shape("mean", self.mean.shape, name, *self.scale_tril.shape[:2])
         self.event_shape = shape[1:]
         self.mean, self.scale_tril = (expand_batch(tensor, shape) for tensor in (self.mean, self.scale_tril))
 
@@ -86,12 +122,8 @@ class DensePrior(GaussianPrior):
         return fits_flattened(shape, self.batch_size, self.scale_tril.shape[-1], [self.mean])
 
     def _check_values(self) -> None:
-        diagonal = self.scale_tril.diagonal(dim1=1, dim2=2)
-        if not (torch.isfinite(self.scale_tril).all() and (diagonal > 0).all()):
-            raise ValueError(
-                f"the covariance's Cholesky factor in {self.scale_tril.dtype} must be finite with a positive "
-                f"diagonal, whose smallest value is {float(diagonal.min()):g}: take a larger dtype"
-            )
+        as_parameter("scale_tril", self.scale_tril)
+        check_positive("the diagonal of scale_tril", self.scale_tril.diagonal(dim1=1, dim2=2))
 
 
 def _solve(root: Tensor, columns: Tensor) -> Tensor:

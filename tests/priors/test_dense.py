@@ -155,7 +155,7 @@ NAN = float("nan")
     ("mean", "matrix", "message"),
     [
         (0.0, torch.ones(2, 3), "covariance has shape (2, 3), expected square matrices"),
-        (0.0, torch.ones(2), "covariance has shape (2,), expected (D, D) or (batch, D, D)"),
+        (0.0, torch.ones(2), "covariance has shape (2,), expected square matrices"),
         (
             0.0,
             torch.eye(2).expand(1, 1, 2, 2),
@@ -192,7 +192,53 @@ def test_bad_parameters_are_an_error_in_one_line(mean: object, matrix: torch.Ten
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("scale", [1e-20, 1e12])
-def test_a_factor_that_a_smaller_dtype_spoils_is_an_error(scale: float) -> None:
-    with pytest.raises(ValueError, match=r"factor in torch.float16 must be finite with a positive diagonal"):
+def test_a_root_may_be_given_instead() -> None:
+    root, x = covariance(2, 6, 6).tril(), random(2, 2, 3)
+    prior = DensePrior.from_scale_tril(0.5, root)
+    torch.testing.assert_close(prior.color(x), DensePrior(0.5, root @ root.mT).color(x))
+    assert torch.equal(prior.scale_tril, root)
+    shared = DensePrior.from_scale_tril(random(2, 6), root[0])
+    assert torch.equal(shared.scale_tril, root[:1].expand(2, 6, 6))
+    learned = root.clone().requires_grad_()
+    assert copy.deepcopy(DensePrior.from_scale_tril(0.0, learned)).scale_tril.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("root", "message"),
+    [
+        (torch.ones(2, 3), "scale_tril has shape (2, 3), expected (D, D) or (batch, D, D)"),
+        (torch.ones(2), "scale_tril has shape (2,), expected (D, D) or (batch, D, D)"),
+        (
+            torch.eye(2).expand(1, 1, 2, 2),
+            "scale_tril has shape (1, 1, 2, 2), expected (D, D) or (batch, D, D)",
+        ),
+        (
+            torch.full((2, 2), 0.5),
+            "scale_tril must be lower triangular, above its diagonal it holds up to 0.5",
+        ),
+        (
+            torch.diag(torch.tensor([1.0, -2.0])),
+            "the diagonal of scale_tril must be positive everywhere, its",
+        ),
+        (torch.full((2, 2), NAN), "scale_tril holds 4 NaN or infinite values"),
+    ],
+)
+def test_a_bad_root_is_an_error_in_one_line(root: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        DensePrior.from_scale_tril(0.0, root)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        (
+            1e-20,
+            "the diagonal of scale_tril must be positive everywhere, its smallest value in torch.float16",
+        ),
+        (1e12, "scale_tril holds 3 NaN or infinite values"),
+    ],
+)
+def test_a_root_that_a_smaller_dtype_spoils_is_an_error(scale: float, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
         DensePrior(0.0, scale * torch.eye(3)).to(torch.float16)
