@@ -85,6 +85,7 @@ def vae() -> diffusers.AutoencoderKL:
         block_out_channels=(4, 4),
         norm_num_groups=2,
         latent_channels=LATENT[0],
+        shift_factor=0.1,
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
     )

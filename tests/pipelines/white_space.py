@@ -31,7 +31,7 @@ def assert_coloured(
     white: Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> None:
-    """Asserts that under the prior the states are those of the plain pipeline in white space, coloured.
+    """Asserts that under a prior the states are those of the plain pipeline in white space, coloured.
 
     Args:
         pipe: a pipeline.
@@ -43,13 +43,31 @@ def assert_coloured(
         white: arguments that the plain pipeline gets instead, in white space.
         **arguments: of the call.
     """
-    with white_network(denoiser(pipe), prior, model_space, mean_in_output):
-        expected = states(pipe, scheduler, **{**arguments, **(white or {})})
     sibling = with_prior(scheduler, model_space)
     sibling.set_prior(prior)
     actual = states(pipe, sibling, **arguments)
-    expected = torch.stack([prior.to_data(z) for z in expected])
+    in_white_space = {**arguments, **(white or {})}
+    expected = coloured_states(pipe, scheduler, prior, model_space, mean_in_output, **in_white_space)
+    assert_close(actual, expected, tolerance)
+
+
+def assert_close(actual: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
+    """Asserts that states are equal, relative to the largest number among them."""
     assert (actual - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+def coloured_states(
+    pipe: Any,
+    scheduler: Any,
+    prior: GaussianPrior,
+    model_space: str,
+    mean_in_output: float = 0.0,
+    **arguments: Any,
+) -> Tensor:
+    """The states of the plain pipeline, whose network works in white space here, in data space."""
+    with white_network(denoiser(pipe), prior, model_space, mean_in_output):
+        white = states(pipe, scheduler, **arguments)
+    return torch.stack([_of_states(prior.to_data, z, prior) for z in white])
 
 
 def denoiser(pipe: Any) -> nn.Module:
