@@ -23,6 +23,7 @@ from priordiff.priors import (
     LappedPrior,
     LowRankPrior,
     SpectralPrior,
+    StftPrior,
     from_distribution,
 )
 from priordiff.schedulers import PriorGradScheduler, min_snr_weight, p2_weight, snr, with_prior
@@ -44,6 +45,7 @@ __all__ = [
     "PriorGradScheduler",
     "SchedulerMixin",
     "SpectralPrior",
+    "StftPrior",
     "VocoderPipeline",
     "apply_prior",
     "from_distribution",

@@ -9,6 +9,8 @@ from priordiff.priors.lapped import LappedPrior
 from priordiff.priors.lapped_transform import inverse_mdct, mdct
 from priordiff.priors.low_rank import LowRankPrior
 from priordiff.priors.spectral import SpectralPrior
+from priordiff.priors.stft import StftPrior
+from priordiff.priors.stft_transform import inverse_tight_stft, tight_stft
 
 __all__ = [
     "DensePrior",
@@ -18,7 +20,10 @@ __all__ = [
     "LappedPrior",
     "LowRankPrior",
     "SpectralPrior",
+    "StftPrior",
     "from_distribution",
     "inverse_mdct",
+    "inverse_tight_stft",
     "mdct",
+    "tight_stft",
 ]

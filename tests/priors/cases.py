@@ -16,6 +16,7 @@ from priordiff import (
     LappedPrior,
     LowRankPrior,
     SpectralPrior,
+    StftPrior,
 )
 
 MakePrior = Callable[[int], GaussianPrior]
@@ -61,6 +62,9 @@ PRIORS: dict[str, MakePrior] = {
     "spectral, two axes": lambda batch: SpectralPrior(0.5, positive(batch, 2, 5), [1, 2]),
     "spectral, halved along the first": lambda batch: SpectralPrior(0.5, symmetric_power(batch), [2, 1]),
     "spectral, mean for one": lambda batch: SpectralPrior(random(1, *EVENT), positive(batch, 2, 1), [-2]),
+    "stft": lambda batch: StftPrior(random(batch, *EVENT), positive(batch, 2, 4, 3), 2),
+    "stft, gain for one": lambda batch: StftPrior(random(batch, 1, 1), positive(1, 1, 2, 5), HOP_LENGTH),
+    "stft, mean for one": lambda batch: StftPrior(random(1, *EVENT), positive(batch, 1, 8, 3), 1),
     "kronecker": lambda batch: KroneckerPrior(
         random(batch, *EVENT), {1: covariance(batch, 2, 2), 2: covariance(batch, 8, 8)}
     ),
