@@ -9,6 +9,7 @@ from priordiff.estimators.mean import MeanEstimator
 from priordiff.estimators.mel_energy import MelEnergyEstimator
 from priordiff.estimators.mel_spectrum import MelSpectrumEstimator
 from priordiff.estimators.offset_noise import OffsetNoiseEstimator
+from priordiff.estimators.spec_grad import SpecGradEstimator
 from priordiff.estimators.video_noise import VideoNoiseEstimator
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MelSpectrumEstimator",
     "OffsetNoiseEstimator",
     "PriorEstimator",
+    "SpecGradEstimator",
     "VideoNoiseEstimator",
     "prior_nll",
 ]
