@@ -1,24 +1,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
+
+from tests.pipelines import tiny
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["estimators.md"])
-def test_the_blocks_of_a_guide_run_as_one_program(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def run_blocks(page: str) -> dict[str, Any]:
+    """Runs the Python blocks of a page as one program, and returns its variables."""
     text = (DOCS / page).read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert blocks
     scope: dict[str, Any] = {"__name__": "guide"}
     for number, block in enumerate(blocks, start=1):
         exec(compile(block, f"{page}, block {number}", "exec"), scope)
-    assert torch.isfinite(scope["loss"])
+    return scope
+
+
+@pytest.fixture(autouse=True)
+def _in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_guide_to_estimators_runs() -> None:
+    assert torch.isfinite(run_blocks("estimators.md")["loss"])
+
+
+def test_the_guide_to_pipelines_runs_with_tiny_ones_in_place_of_those_that_it_loads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load(kind: type, make: Callable[[], Any]) -> None:
+        monkeypatch.setattr(kind, "from_pretrained", lambda name: make().to(torch.float32))
+
+    load(diffusers.StableDiffusionPipeline, tiny.stable_diffusion)
+    load(diffusers.StableDiffusion3Pipeline, tiny.stable_diffusion_3)
+    scope = run_blocks("pipelines.md")
+    assert len(scope["images"]) == len(scope["prompts"])
+    assert len(scope["variants"]) == len(scope["halves"]) == len(scope["prompts"])

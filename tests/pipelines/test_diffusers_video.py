@@ -48,4 +48,4 @@ def test_without_a_prior_no_bit_of_the_video_changes(pipe: Any, name: str) -> No
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_noise_that_is_correlated_over_frames(pipe: Any, name: str) -> None:
-    assert_coloured(pipe, solver(pipe, name), correlated_frames(), tolerance=1e-4, **ARGUMENTS)
+    assert_coloured(pipe, solver(pipe, name), correlated_frames(), tolerance=1e-5, **ARGUMENTS)
