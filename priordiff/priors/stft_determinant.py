@@ -17,8 +17,8 @@ def stft_log_det(gain: Tensor, hop_length: int) -> Tensor:
 
     The matrix is a sum of blocks $W \times W$ along its diagonal, one for each frame, a hop apart: a banded
     matrix. Its Cholesky factor is computed from the first sample to the last, a hop at a time, and never
-    kept: N samples cost $O(N W^2)$ and $O(W^2)$ memory. If gradients are wanted, autograd keeps $W^2$ numbers
-    for each frame.
+    kept: N samples cost $O(N W^2)$ and, besides the gain's own size, $O(W^2)$ memory. If gradients are
+    wanted, autograd keeps some $W^2$ numbers for each frame.
 
     Args:
         gain: g > 0 (…, frames, W / 2 + 1).
@@ -36,21 +36,21 @@ def stft_log_det(gain: Tensor, hop_length: int) -> Tensor:
     position = torch.arange(window_length, device=gain.device)
     lag = (position[:, None] - position) % window_length
     windows = tight_windows(frames, window_length, hop_length, gain)
-    impulse_responses = torch.fft.irfft(rearrange(gain, "... frame bin -> (...) frame bin"), window_length)
-    signals = len(impulse_responses)
+    gain_of_frames = rearrange(gain, "... frame bin -> frame (...) bin")
+    signals = gain_of_frames.shape[1]
     log_det = gain.new_zeros(signals)
     failures = []
     rest = gain.new_zeros(signals, window_length - hop_length, window_length - hop_length)
     for frame in range(frames):
         sample = frame * hop_length - before + position
         inside = (sample >= 0) & (sample < frames * hop_length)
-        window = windows[frame] * inside
-        block = window[:, None] * impulse_responses[:, frame][:, lag] * window
         # What lies beyond the ends of the signal is made independent of it, with a determinant of 1.
         entering = position >= (window_length - hop_length if frame else 0)
-        block = (
-            block + (entering & ~inside).to(gain.dtype).diag() + F.pad(rest, (0, hop_length, 0, hop_length))
-        )
+        beyond = (entering & ~inside).to(gain.dtype).diag()
+        window = windows[frame]
+        impulse_response = torch.fft.irfft(gain_of_frames[frame], window_length)
+        block = window[:, None] * impulse_response[:, lag] * window + beyond
+        block = block + F.pad(rest, (0, hop_length, 0, hop_length))
         root, failed = torch.linalg.cholesky_ex(block[:, :hop_length, :hop_length])
         coupling = torch.linalg.solve_triangular(root, block[:, :hop_length, hop_length:], upper=False)
         rest = block[:, hop_length:, hop_length:] - coupling.mT @ coupling

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -45,9 +44,9 @@ def tight_stft(x: Tensor, window_length: int, hop_length: int) -> Tensor:
     check_window(window_length, hop_length)
     if x.shape[-1] % hop_length:
         raise ValueError(f"the signal's length {x.shape[-1]} is not a multiple of hop_length={hop_length}")
-    frames = F.pad(x, padding(window_length, hop_length)).unfold(-1, window_length, hop_length)
-    windows = tight_windows(frames.shape[-2], window_length, hop_length, x)
-    return torch.fft.rfft(frames * windows, norm="ortho")
+    scaled = x * _tight_scale(x.shape[-1] // hop_length, window_length, hop_length, x)
+    frames = F.pad(scaled, padding(window_length, hop_length)).unfold(-1, window_length, hop_length)
+    return torch.fft.rfft(frames * _sine_window(window_length, x), norm="ortho")
 
 
 def inverse_tight_stft(coefficients: Tensor, hop_length: int) -> Tensor:
@@ -66,10 +65,8 @@ def inverse_tight_stft(coefficients: Tensor, hop_length: int) -> Tensor:
     window_length = 2 * (coefficients.shape[-1] - 1)
     check_window(window_length, hop_length)
     frames = torch.fft.irfft(coefficients, window_length, norm="ortho")
-    windows = tight_windows(frames.shape[-2], window_length, hop_length, frames)
-    before, after = padding(window_length, hop_length)
-    padded = _overlap_add(frames * windows, hop_length)
-    return padded[..., before : padded.shape[-1] - after]
+    signal = _overlap_add(frames * _sine_window(window_length, frames), hop_length)
+    return signal * _tight_scale(frames.shape[-2], window_length, hop_length, signal)
 
 
 def check_window(window_length: int, hop_length: int) -> None:
@@ -88,16 +85,29 @@ def padding(window_length: int, hop_length: int) -> tuple[int, int]:
 
 
 def tight_windows(frames: int, window_length: int, hop_length: int, like: Tensor) -> Tensor:
-    """The window of each frame (frames, W), with the device and dtype of a tensor."""
+    """The window of each frame (frames, W), 0 beyond the signal, with the device and dtype of a tensor."""
+    scale = F.pad(_tight_scale(frames, window_length, hop_length, like), padding(window_length, hop_length))
+    return scale.unfold(-1, window_length, hop_length) * _sine_window(window_length, like)
+
+
+def _sine_window(window_length: int, like: Tensor) -> Tensor:
     angle = torch.arange(window_length, device=like.device, dtype=like.dtype) + 0.5
-    window = (math.pi / window_length * angle).sin().expand(frames, window_length)
-    energy = _overlap_add(window.square(), hop_length)
-    return window * energy.rsqrt().unfold(-1, window_length, hop_length)
+    return (math.pi / window_length * angle).sin()
+
+
+def _tight_scale(frames: int, window_length: int, hop_length: int, like: Tensor) -> Tensor:
+    """By how much each sample of a signal is to be scaled for a tight frame (frames · H)."""
+    energy = _sine_window(window_length, like).square().expand(frames, window_length)
+    return _overlap_add(energy, hop_length).rsqrt()
 
 
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
-    """The sum of frames (…, frames, W) placed a hop apart: (…, (frames − 1) · H + W)."""
+    """The sum of frames (…, frames, W) at their places in a signal (…, frames · H)."""
     parts = rearrange(frames, "... frame (part hop) -> ... part frame hop", hop=hop_length)
-    count = parts.shape[-3]
-    shifted = (F.pad(parts[..., part, :, :], (0, 0, part, count - 1 - part)) for part in range(count))
-    return rearrange(reduce(torch.add, shifted), "... block hop -> ... (block hop)")
+    *signals, count, frame_count, _ = parts.shape
+    padded = frames.new_zeros(*signals, frame_count + count - 1, hop_length)
+    for part in range(count):
+        padded[..., part : part + frame_count, :] += parts[..., part, :, :]
+    before, after = padding(frames.shape[-1], hop_length)
+    signal = rearrange(padded, "... block hop -> ... (block hop)")
+    return signal[..., before : signal.shape[-1] - after]
