@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from priordiff import with_prior
+from priordiff import DiagonalPrior, with_prior
 from tests.pipelines.tiny import LATENT, PROMPTS, dense_prior, diagonal_prior, embeddings, stable_diffusion
 from tests.pipelines.white_space import assert_coloured, run, states
 
@@ -81,6 +81,36 @@ def test_a_callback_sees_and_may_change_latents_in_data_space(pipe: Any) -> None
     images = run(pipe, scheduler, callback_on_step_end=callback, **TWO_PROMPTS)
     assert torch.equal(torch.stack(seen), expected)
     assert torch.equal(images, image_latents().repeat_interleave(IMAGES_PER_PROMPT, 0))
+
+
+def test_what_is_made_in_a_batch_is_what_is_made_alone(pipe: Any) -> None:
+    prior = diagonal_prior(len(PROMPTS), *LATENT)
+    batch = make(pipe, prior, PROMPTS, [0, 1])
+    for index, prompt in enumerate(PROMPTS):
+        of_item = DiagonalPrior(prior.mean[index : index + 1], prior.std[index : index + 1])
+        alone = make(pipe, of_item, [prompt], [index])
+        torch.testing.assert_close(batch[index : index + 1], alone, rtol=1e-10, atol=1e-10)
+
+
+def make(pipe: Any, prior: DiagonalPrior, prompts: list[str], seeds: list[int]) -> Tensor:
+    """Latents under a prior by a solver that draws noise, each from a generator of its own."""
+    scheduler = with_prior(solver(pipe, "EulerAncestralDiscreteScheduler"))
+    scheduler.set_prior(prior)
+    generator = [torch.Generator().manual_seed(seed) for seed in seeds]
+    arguments = {"generator": generator, "num_inference_steps": 3, "output_type": "latent"}
+    return run(pipe, scheduler, prompt=prompts, **arguments)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_pipeline_is_built_with_a_sibling_as_with_the_plain_scheduler(pipe: Any) -> None:
+    # Of a configuration that the pipeline corrects, with a warning.
+    scheduler = diffusers.DDIMScheduler(steps_offset=0, clip_sample=True)
+    parts = {**pipe.components, "requires_safety_checker": False}
+    built = diffusers.StableDiffusionPipeline(**{**parts, "scheduler": with_prior(scheduler)})
+    plain = diffusers.StableDiffusionPipeline(**{**parts, "scheduler": scheduler})
+    assert built.scheduler.config.steps_offset == 1
+    arguments = {**TWO_PROMPTS, "output_type": "pt"}
+    assert torch.equal(run(built, built.scheduler, **arguments), run(plain, plain.scheduler, **arguments))
 
 
 def other_pipeline(pipe: Any, kind: type) -> Any:

@@ -17,7 +17,7 @@ SEED = 5
 
 
 def run(pipe: Any, scheduler: Any, **arguments: Any) -> Any:
-    """What a pipeline returns with a scheduler, always from the same generator."""
+    """What a pipeline returns with a scheduler, from the same generator unless the arguments have one."""
     return _call(pipe, copy.deepcopy(scheduler), arguments)
 
 
@@ -147,7 +147,7 @@ def _of_states(function: Callable[[Tensor], Tensor], tensor: Tensor, prior: Gaus
 def _call(pipe: Any, scheduler: Any, arguments: Mapping[str, Any]) -> Any:
     previous, pipe.scheduler = pipe.scheduler, scheduler
     try:
-        output = pipe(generator=torch.Generator().manual_seed(SEED), **arguments)
+        output = pipe(**{"generator": torch.Generator().manual_seed(SEED), **arguments})
     finally:
         pipe.scheduler = previous
     return next(iter(output.values()))
