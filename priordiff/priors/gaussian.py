@@ -6,6 +6,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class GaussianPrior(ABC):
     mean: Tensor
     event_shape: torch.Size
 
-    @property
+    @cached_property
     def batch_size(self) -> int:
         """Number of Gaussians that the parameters hold (1 where they broadcast)."""
         return max((len(value) for value in self._parameters() if value.dim()), default=1)
@@ -90,12 +91,22 @@ class GaussianPrior(ABC):
         prior = self.to(device).to(white.dtype)
         return prior.to_data(white)
 
-    def to_white(self, x: Tensor) -> Tensor:
-        r"""$z = L^{-1}(x - \mu)$: data to the space where the prior is N(0, I)."""
+    def to_white(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        r"""$z = L^{-1}(x - \mu)$: data to the space where the prior is N(0, I).
+
+        Args:
+            x: data (batch, …).
+            overwrite: the result may take the place of `x`, which saves a buffer; not under autograd.
+        """
         return self.whiten(x - self.mean)
 
-    def to_data(self, z: Tensor) -> Tensor:
-        r"""$x = \mu + L z$, the inverse of `to_white`."""
+    def to_data(self, z: Tensor, overwrite: bool = False) -> Tensor:
+        r"""$x = \mu + L z$, the inverse of `to_white`.
+
+        Args:
+            z: white (batch, …).
+            overwrite: the result may take the place of `z`, which saves a buffer; not under autograd.
+        """
         return self.mean + self.color(z)
 
     def mahalanobis(self, r: Tensor) -> Tensor:
@@ -204,6 +215,7 @@ class GaussianPrior(ABC):
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """The prior with `function` applied to each of its tensors; what was checked once stays checked."""
         mapped = copy.copy(self)
+        vars(mapped).pop("batch_size", None)
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 setattr(mapped, name, function(value))

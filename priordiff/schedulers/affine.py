@@ -8,16 +8,33 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
+from diffusers.configuration_utils import FrozenDict
 from torch import Tensor
 
 from priordiff.priors import GaussianPrior
+from priordiff.schedulers.coordinates import (
+    LINEAR_SOLVERS,
+    CenteredCoordinates,
+    Coordinates,
+    WhiteCoordinates,
+    drawing_in,
+)
 from priordiff.schedulers.data_space import ClampInDataSpace, MaskInDataSpace
 from priordiff.schedulers.noise_scale import PriorNoiseScale
-from priordiff.schedulers.predictions import forward_process, prediction_weights
-from priordiff.schedulers.spaces import DIRECTIONS, PREDICTIONS, STATES, WHITE_NOISE, result_to_data
-from priordiff.schedulers.wrapping import check_model_space, delegate, init_with_model_space, signature_of
+from priordiff.schedulers.predictions import data_weight_of_step, forward_process, prediction_weights
+from priordiff.schedulers.spaces import (
+    DIRECTIONS,
+    PREDICTIONS,
+    STATES,
+    WHITE_NOISE,
+    memory_of,
+    result_to_data,
+)
+from priordiff.schedulers.wrapping import by_name, check_model_space, delegate, init_with_model_space
 
 __all__ = ["PriorSchedulerMixin"]
+
+_WITHOUT_STATES = ("_prior", "_coordinates", "_internal_dict")
 
 
 class PriorSchedulerMixin:
@@ -58,7 +75,8 @@ class PriorSchedulerMixin:
     plain_class: Any
     config: Any
     _prior: GaussianPrior | None = None
-    _prior_of_step: GaussianPrior | None = None
+    _coordinates: Coordinates | None = None
+    _clips = False
     _copies = 1
     _plain_init_noise_sigma: float | Tensor = 1.0
 
@@ -195,61 +213,83 @@ class PriorSchedulerMixin:
         return cls.plain_class._get_compatibles()
 
     def _threshold_sample(self, sample: Tensor) -> Tensor:
-        """Dynamic thresholding, in data space."""
+        """Dynamic thresholding, or clipping, in data space."""
         plain = super()._threshold_sample  # type: ignore[misc]
-        prior = self._prior_of_step
-        return plain(sample) if prior is None else prior.to_white(plain(prior.to_data(sample)))
+        if self._coordinates is None:
+            return plain(sample)
+        data = self._coordinates.to_data(sample)
+        if not self._clips:
+            return self._coordinates.from_data(plain(data))
+        limit = self.config["clip_sample_range"]
+        if data.requires_grad:
+            return self._coordinates.from_data(data.clamp(-limit, limit))
+        return self._coordinates.from_data(data.clamp_(-limit, limit), overwrite=True)
 
     def _add_noise(
         self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Tensor:
         if self._prior is None:
             return plain(self, *args, **kwargs)
-        arguments = signature_of(plain).bind(self, *args, **kwargs)
-        name = next(name for name in ("original_samples", "sample") if name in arguments.arguments)
-        x0, noise = arguments.arguments[name], arguments.arguments.get("noise")
+        arguments = by_name(plain, args, kwargs)
+        name = next(name for name in ("original_samples", "sample") if name in arguments)
+        x0, noise = arguments[name], arguments.get("noise")
         prior = self._prior_for(x0)
         if noise is None:  # drawn inside
-            arguments.arguments[name] = prior.to_white(x0)
-            return prior.to_data(plain(*arguments.args, **arguments.kwargs))
-        arguments.arguments[name] = x0 - prior.mean
-        arguments.arguments["noise"] = prior.color(noise)
-        return prior.mean + plain(*arguments.args, **arguments.kwargs)
+            return prior.to_data(plain(self, **{**arguments, name: prior.to_white(x0)}))
+        centered = {**arguments, name: x0 - prior.mean, "noise": prior.color(noise)}
+        return prior.mean + plain(self, **centered)
 
     def _get_velocity(
         self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Tensor:
-        arguments = signature_of(plain).bind(self, *args, **kwargs).arguments
+        arguments = by_name(plain, args, kwargs)
         x0, noise = self._in_model_space(arguments["sample"], arguments["noise"])
         return plain(self, x0, noise, arguments["timesteps"])
 
     def _step(self, plain: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if self._prior is None:
             return plain(self, *args, **kwargs)
-        call = signature_of(plain).bind(self, *args, **kwargs)
-        arguments = call.arguments
-        sample = next(arguments[name] for name in STATES if name in arguments)
+        given = by_name(plain, args, kwargs)
+        sample = next(given[name] for name in STATES if name in given)
         prior = self._prior_for(sample, tiled=plain.__name__.startswith("batch"))
-        for name, value in arguments.items():
-            if isinstance(value, Tensor) and value.dim():
-                arguments[name] = self._argument_to_white(prior, name, value, sample, arguments)
-        with self._solving(prior, sample.shape):
-            result = plain(*call.args, **call.kwargs)
-        del call, arguments, value  # the white copies are not needed any more
-        return result_to_data(prior, result, plain)
+        coordinates = self._coordinates_for(plain, prior, given, sample)
+        timestep = given.get("timestep", given.get("timesteps"))
+        arguments = {
+            name: self._argument(coordinates, name, value, sample, timestep) for name, value in given.items()
+        }
+        with self._solving(coordinates, sample.shape):
+            result = drawing_in(coordinates, plain)(self, **arguments)
+        del arguments  # before the results get memory of their own
+        attributes = (value for name, value in vars(self).items() if name not in _WITHOUT_STATES)
+        return result_to_data(coordinates, result, plain, memory_of([*attributes, *given.values()]))
 
-    def _argument_to_white(
-        self, prior: GaussianPrior, name: str, value: Tensor, sample: Tensor, arguments: Mapping[str, Any]
-    ) -> Tensor | MaskInDataSpace:
+    def _coordinates_for(
+        self, plain: Callable[..., Any], prior: GaussianPrior, given: Mapping[str, Any], sample: Tensor
+    ) -> Coordinates:
+        """Those in which the solver's step is right and cheap."""
+        # A learned variance multiplies each element of the noise by a number of its own.
+        numbers_only = all(given[name].shape == sample.shape for name in PREDICTIONS if name in given)
+        linear = plain.__name__ == "step" and self.plain_class.__name__ in LINEAR_SOLVERS and numbers_only
+        # Some solvers round to float32 inside, which is the same in float64 only for the same numbers.
+        return (CenteredCoordinates if linear and sample.dtype != torch.float64 else WhiteCoordinates)(prior)
+
+    def _argument(
+        self, coordinates: Coordinates, name: str, value: Any, sample: Tensor, timestep: Any
+    ) -> Any:
+        """What the solver gets for an argument of its step."""
+        if not isinstance(value, Tensor) or not value.dim():
+            return value
         if name in PREDICTIONS:
-            return self._prediction_to_white(prior, value, arguments.get("timestep"), sample)
+            return self._prediction(coordinates, value, sample, timestep)
         if name in STATES:
-            return prior.to_white(value)
+            return coordinates.from_data(value)
         if name in DIRECTIONS:
-            return prior.whiten(value)
+            return coordinates.from_centered(value)
+        if name in WHITE_NOISE:
+            return coordinates.from_white(value)
         if name == "mask":
-            return MaskInDataSpace(prior, value)
-        if value.shape == sample.shape and name not in WHITE_NOISE:
+            return MaskInDataSpace(coordinates, value)
+        if value.shape == sample.shape:
             raise TypeError(
                 f"{self.plain_class.__name__} takes a tensor {name!r} of the sample's shape "
                 f"{tuple(value.shape)}, and it is unknown whether that is a state, a prediction or noise: "
@@ -257,18 +297,20 @@ class PriorSchedulerMixin:
             )
         return value
 
-    def _prediction_to_white(
-        self, prior: GaussianPrior, prediction: Tensor, timestep: Any, sample: Tensor
+    def _prediction(
+        self, coordinates: Coordinates, prediction: Tensor, sample: Tensor, timestep: Any
     ) -> Tensor:
+        if prediction.shape != sample.shape:
+            channels = sample.shape[1]
+            mean, variance = prediction[:, :channels], prediction[:, channels:]
+            mean = self._prediction(coordinates, mean, sample, timestep)
+            return torch.cat([mean, variance], dim=1)
         if self.model_space == "white":
-            return prediction
-        channels = sample.shape[1] if sample.dim() > 1 else None
-        mean, variance = prediction[:, :channels], prediction[:, channels:]
+            return coordinates.from_white(prediction)
         if self.model_space == "data":
-            data_weight, _ = prediction_weights(self, timestep, sample)
-            mean = mean - data_weight * prior.mean
-        white = prior.whiten(mean)
-        return torch.cat([white, variance], dim=1) if variance.shape[1] else white
+            shift = data_weight_of_step(self, timestep, sample) * coordinates.prior.mean
+            prediction = prediction - shift
+        return coordinates.from_centered(prediction)
 
     def _in_model_space(self, x0: Tensor, white_noise: Tensor) -> tuple[Tensor, Tensor]:
         """Data and noise as they appear in what the network predicts."""
@@ -292,19 +334,24 @@ class PriorSchedulerMixin:
         return prior
 
     @contextmanager
-    def _solving(self, prior: GaussianPrior, shape: torch.Size) -> Iterator[None]:
+    def _solving(self, coordinates: Coordinates, shape: torch.Size) -> Iterator[None]:
         """While the wrapped solver runs, everything that it calls on itself is the plain scheduler's."""
-        clips = not self.config.get("thresholding") and any(
-            value is True for key, value in self.config.items() if key.startswith("clip")
+        prior, config = self._prior, self.config
+        self._clips = not config.get("thresholding") and any(
+            config.get(name) for name in ("clip_sample", "clip_denoised")
         )
-        clamp: AbstractContextManager[Any] = ClampInDataSpace(prior, shape) if clips else nullcontext()
-        previous = self._prior
-        self._prior, self._prior_of_step = None, prior
+        clamp: AbstractContextManager[Any] = nullcontext()
+        if self._clips and "thresholding" in config:
+            # Such a solver asks `_threshold_sample` first, and clips itself only where it may not.
+            self._internal_dict = FrozenDict({**config, "thresholding": True})
+        elif self._clips:
+            clamp = ClampInDataSpace(coordinates, shape)
+        self._prior, self._coordinates = None, coordinates
         try:
             with clamp:
                 yield
         finally:
-            self._prior, self._prior_of_step = previous, None
+            self._prior, self._coordinates, self._internal_dict = prior, None, config
 
 
 def _handler(name: str, plain: Callable[..., Any]) -> Callable[..., Any] | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from priordiff.priors import GaussianPrior
+from priordiff.schedulers.coordinates import Coordinates
 
 __all__ = ["ClampInDataSpace", "MaskInDataSpace"]
 
@@ -17,7 +17,7 @@ _CLAMPS = {torch.clamp, torch.clip, Tensor.clamp, Tensor.clip}
 
 
 class ClampInDataSpace(TorchFunctionMode):
-    r"""Within this context a clamp of a white state is a clamp of the data it stands for.
+    r"""Within this context a clamp of a state is a clamp of the data it stands for.
 
     A diffusers solver that is configured to clip writes `pred_original_sample.clamp(-range, range)` in the
     middle of its `step`. When the solver runs on $z = L^{-1}(x - \mu)$, the range is still meant for $x$; so
@@ -25,13 +25,13 @@ class ClampInDataSpace(TorchFunctionMode):
     \mu)$. Clamps of anything else, such as a variance, are left alone.
 
     Args:
-        prior: N(μ, Σ).
+        coordinates: in which the solver steps.
         shape: shape of the state; tensors of other shapes are not states.
     """
 
-    def __init__(self, prior: GaussianPrior, shape: torch.Size) -> None:
+    def __init__(self, coordinates: Coordinates, shape: torch.Size) -> None:
         super().__init__()
-        self.prior = prior
+        self.coordinates = coordinates
         self.shape = shape
 
     def __torch_function__(
@@ -43,8 +43,11 @@ class ClampInDataSpace(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if function in _CLAMPS and args and args[0].shape == self.shape:
-            clamped = function(self.prior.to_data(args[0]), *args[1:], **kwargs)
-            return self.prior.to_white(clamped)
+            data = self.coordinates.to_data(args[0])
+            if data.requires_grad:
+                return self.coordinates.from_data(function(data, *args[1:], **kwargs))
+            clamped = torch.clamp(data, *args[1:], **kwargs, out=data)
+            return self.coordinates.from_data(clamped, overwrite=True)
         return function(*args, **kwargs)
 
 
@@ -56,22 +59,24 @@ class MaskInDataSpace:
     with $L$. With this object in the mask's place the same expression mixes the data.
 
     Args:
-        prior: N(μ, Σ); the mean drops out of a mixture.
+        coordinates: in which the solver steps; the mean drops out of a mixture.
         mask: m, broadcastable to the data.
 
     Example:
         >>> from priordiff import DiagonalPrior
-        >>> mask = MaskInDataSpace(DiagonalPrior(0.0, 0.5), torch.tensor([[1.0, 0.0]]))
+        >>> from priordiff.schedulers.coordinates import WhiteCoordinates
+        >>> coordinates = WhiteCoordinates(DiagonalPrior(0.0, 0.5))
+        >>> mask = MaskInDataSpace(coordinates, torch.tensor([[1.0, 0.0]]))
         >>> mask * torch.ones(1, 2) + (1.0 - mask) * torch.full((1, 2), 3.0)
         tensor([[1., 3.]])
     """
 
-    def __init__(self, prior: GaussianPrior, mask: Tensor) -> None:
-        self.prior = prior
+    def __init__(self, coordinates: Coordinates, mask: Tensor) -> None:
+        self.coordinates = coordinates
         self.mask = mask
 
     def __mul__(self, state: Tensor) -> Tensor:
-        return self.prior.whiten(self.mask * self.prior.color(state))
+        return self.coordinates.from_centered(self.mask * self.coordinates.to_centered(state))
 
     def __rsub__(self, number: float) -> MaskInDataSpace:
-        return MaskInDataSpace(self.prior, number - self.mask)
+        return MaskInDataSpace(self.coordinates, number - self.mask)

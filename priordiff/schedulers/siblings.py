@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ from diffusers.configuration_utils import ConfigMixin
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 from priordiff.schedulers.affine import PriorSchedulerMixin
-from priordiff.schedulers.wrapping import check_model_space, signature_of
+from priordiff.schedulers.wrapping import check_model_space
 
 __all__ = ["prior_scheduler_class", "prior_scheduler_named", "refusal", "scheduler_classes", "with_prior"]
 
@@ -123,7 +124,7 @@ def refusal(plain: Any) -> str | None:
     step = getattr(plain, "step", getattr(plain, "step_pred", None))
     if step is None:
         return "it has no method `step`"
-    state = signature_of(step).parameters.get("sample")
+    state = inspect.signature(step).parameters.get("sample")
     if state is not None and "LongTensor" in str(state.annotation):
         return "its states are discrete tokens, of which a Gaussian is no distribution"
     if plain.__name__ in _SEVERAL_OUTPUTS:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+import torch
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
-from priordiff.priors import GaussianPrior
+from priordiff.schedulers.coordinates import Coordinates
 
-__all__ = ["DIRECTIONS", "PREDICTIONS", "STATES", "WHITE_NOISE", "result_to_data"]
+__all__ = ["DIRECTIONS", "PREDICTIONS", "STATES", "WHITE_NOISE", "memory_of", "result_to_data"]
 
 STATES = (
     "sample",
@@ -30,34 +32,79 @@ PREDICTIONS = ("model_output", "score")
 DIRECTIONS = ("derivative",)  # differences of states: the mean is not in them
 WHITE_NOISE = ("noise", "variance_noise")
 
+_WITHOUT_TENSORS = (type(None), bool, int, float, complex, str, np.ndarray, np.generic, torch.Generator)
 
-def result_to_data(prior: GaussianPrior, result: Any, function: Callable[..., Any]) -> Any:
-    """Brings what a method of a solver returned from white space to data space.
+
+def result_to_data(
+    coordinates: Coordinates, result: Any, function: Callable[..., Any], kept: set[int] | None
+) -> Any:
+    """Brings what a method of a solver returned to data space.
 
     Args:
-        prior: the prior.
+        coordinates: those in which the solver stepped.
         result: a tensor, a tuple, or an output class of diffusers; numbers in it are left alone.
         function: the method, whose annotation says what the places of a tuple mean.
+        kept: the memory of tensors that somebody still needs, see `memory_of`. Other results are brought over
+            in place.
 
     Raises:
         ValueError: if a state among the results does not fit the prior, as that of a solver which changes the
             resolution on its way.
     """
+    converted: dict[int, Tensor] = {}  # a solver may return a tensor twice
 
     def convert(name: str, value: Any) -> Any:
         if not isinstance(value, Tensor) or not value.dim():
             return value
-        return prior.color(value) if name in DIRECTIONS else prior.to_data(value)
+        if id(value) not in converted:
+            if name in DIRECTIONS:
+                converted[id(value)] = coordinates.to_centered(value)
+            else:
+                converted[id(value)] = coordinates.to_data(value, overwrite=free(value))
+        return converted[id(value)]
+
+    def free(value: Tensor) -> bool:
+        if kept is None or value.requires_grad:
+            return False
+        memory = _address(value)
+        sharing = sum(isinstance(other, Tensor) and _address(other) == memory for other in distinct)
+        return memory not in kept and sharing == 1
 
     if isinstance(result, BaseOutput):
         names = [field.name for field in fields(result)]  # type: ignore[arg-type]
-        return type(result)(**{name: convert(name, getattr(result, name)) for name in names})
-    if isinstance(result, tuple):
+        values = [getattr(result, name) for name in names]
+    else:
         names = _names_of_results(function)
-        return tuple(
-            convert(names[place] if place < len(names) else "", value) for place, value in enumerate(result)
-        )
-    return convert("", result)
+        values = list(result) if isinstance(result, tuple) else [result]
+    distinct = list({id(value): value for value in values}.values())
+    names = names + [""] * (len(values) - len(names))
+    values = [convert(name, value) for name, value in zip(names, values, strict=False)]
+    if isinstance(result, BaseOutput):
+        return type(result)(**dict(zip(names, values, strict=True)))
+    return tuple(values) if isinstance(result, tuple) else values[0]
+
+
+def memory_of(values: Iterable[Any]) -> set[int] | None:
+    """The addresses of the memory of all tensors among some values and in lists, tuples and dicts of them.
+
+    None if there is a value of a kind that may hide tensors.
+    """
+    addresses: set[int] = set()
+    for value in values:
+        if isinstance(value, Tensor):
+            addresses.add(_address(value))
+        elif isinstance(value, list | tuple | dict):
+            inside = memory_of(value.values() if isinstance(value, dict) else value)
+            if inside is None:
+                return None
+            addresses |= inside
+        elif not isinstance(value, _WITHOUT_TENSORS):
+            return None
+    return addresses
+
+
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 @cache

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["MODEL_SPACES", "check_model_space", "delegate", "init_with_model_space", "signature_of"]
+__all__ = ["MODEL_SPACES", "by_name", "check_model_space", "delegate", "init_with_model_space"]
 
 MODEL_SPACES = ("centered", "data", "white")
 
@@ -24,9 +24,20 @@ def check_model_space(model_space: str) -> str:
 
 
 @functools.cache
-def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature of a function, which is slow to find out."""
-    return inspect.signature(function)
+def _parameters_of(method: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(method).parameters)[1:]
+
+
+def by_name(method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call of a method, without the first (`self`), by their names.
+
+    Raises:
+        TypeError: if there are too many, or one twice.
+    """
+    names = _parameters_of(method)
+    if len(args) > len(names) or not kwargs.keys().isdisjoint(names[: len(args)]):
+        method(None, *args, **kwargs)  # raises the error that the method itself has for this
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def delegate(plain: Callable[..., Any], handler: Callable[..., Any]) -> Callable[..., Any]:
