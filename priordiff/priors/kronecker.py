@@ -85,10 +85,12 @@ class KroneckerPrior(GaussianPrior):
         result_dtype = reduce(torch.promote_types, (root.dtype for root in self.roots.values()), x.dtype)
         compute_dtype = torch.promote_types(result_dtype, torch.float32)
         x = x.to(compute_dtype)
-        for axis, root in self._roots_of(x.dim()).items():
-            columns = x.movedim(axis, 1)
-            product = operation(root.to(compute_dtype), columns.reshape(*columns.shape[:2], -1))
-            x = product.reshape(columns.shape).movedim(1, axis)
+        # Autocast would round a product, and `whiten` not be the inverse of `color`.
+        with torch.autocast(x.device.type, enabled=False):
+            for axis, root in self._roots_of(x.dim()).items():
+                columns = x.movedim(axis, 1)
+                product = operation(root.to(compute_dtype), columns.reshape(*columns.shape[:2], -1))
+                x = product.reshape(columns.shape).movedim(1, axis)
         return x.to(result_dtype).contiguous()
 
     def _roots_of(self, dims: int) -> dict[int, Tensor]:

@@ -89,7 +89,8 @@ class StftPrior(GaussianPrior):
         event_shape = self.event_shape if event_shape is None else event_shape
         self._check_shape((self.batch_size, *event_shape))
         gain = self.gain.to(torch.promote_types(self.gain.dtype, torch.float32))
-        of_signals = 2 * stft_log_det(gain, self.hop_length).to(self.gain.dtype)
+        with torch.autocast(gain.device.type, enabled=False):
+            of_signals = 2 * stft_log_det(gain, self.hop_length).to(self.gain.dtype)
         return sum_over_event(of_signals.expand(self.batch_size, *event_shape[:-1]))
 
     def _check_values(self) -> None:

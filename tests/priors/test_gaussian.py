@@ -137,6 +137,18 @@ def test_everything_works_in_the_priors_dtype(make_prior: MakePrior, dtype: torc
     assert prior.kl_divergence(prior).dtype == dtype
 
 
+def test_autocast_rounds_nothing(make_prior: MakePrior) -> None:
+    prior, x = make_prior(3).to(torch.float32), torch.randn(3, *EVENT)
+
+    def values() -> list[torch.Tensor]:
+        return [prior.color(x), prior.whiten(x), prior.log_det(EVENT), prior.kl_divergence(prior)]
+
+    expected = values()
+    with torch.autocast("cpu", torch.bfloat16):
+        for value, exact in zip(values(), expected, strict=True):
+            assert torch.equal(value, exact)
+
+
 @pytest.mark.parametrize("name", ["diagonal", "lapped"])
 def test_a_rough_prior_still_has_an_exact_inverse(name: str) -> None:
     prior, z = PRIORS[name](3).to(torch.bfloat16), random(3, *EVENT, seed=1)
