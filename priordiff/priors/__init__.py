@@ -8,6 +8,8 @@ from priordiff.priors.kronecker import KroneckerPrior
 from priordiff.priors.lapped import LappedPrior
 from priordiff.priors.lapped_transform import inverse_mdct, mdct
 from priordiff.priors.low_rank import LowRankPrior
+from priordiff.priors.masked import MaskedPrior
+from priordiff.priors.padded import PaddedPrior
 from priordiff.priors.spectral import SpectralPrior
 from priordiff.priors.stft import StftPrior
 from priordiff.priors.stft_transform import inverse_tight_stft, tight_stft
@@ -19,6 +21,8 @@ __all__ = [
     "KroneckerPrior",
     "LappedPrior",
     "LowRankPrior",
+    "MaskedPrior",
+    "PaddedPrior",
     "SpectralPrior",
     "StftPrior",
     "from_distribution",

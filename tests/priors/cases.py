@@ -15,6 +15,8 @@ from priordiff import (
     KroneckerPrior,
     LappedPrior,
     LowRankPrior,
+    MaskedPrior,
+    PaddedPrior,
     SpectralPrior,
     StftPrior,
 )
@@ -43,6 +45,11 @@ def symmetric_power(batch: int) -> Tensor:
     """A power over both axes of an event, the first of them halved."""
     power = positive(batch, *EVENT)
     return power + power.flip(2).roll(1, 2)
+
+
+def first_elements(batch: int) -> Tensor:
+    """A mask that leaves 4, 8 and 6 of the last axis' elements."""
+    return torch.arange(EVENT[1]) < torch.tensor([4, 8, 6])[:batch, None, None]
 
 
 # Name: the batch to the prior. A prior whose parameters do not depend on the batch serves any.
@@ -81,6 +88,17 @@ PRIORS: dict[str, MakePrior] = {
     "low rank, factor for one": lambda batch: LowRankPrior(random(batch, 2, 1), 0.7, random(*EVENT, 2)[None]),
     "low rank, mean for one": lambda batch: LowRankPrior(
         random(1, *EVENT), positive(1, 1, 8), random(batch, 16, 1)
+    ),
+    "masked": lambda batch: MaskedPrior(
+        LowRankPrior(random(batch, *EVENT), 0.7, random(16, 2)), first_elements(batch)
+    ),
+    "padded": lambda batch: PaddedPrior(
+        [
+            LappedPrior(random(1, 2, 4), positive(1, 2, 1, 4), HOP_LENGTH),
+            DensePrior(random(1, *EVENT), covariance(16, 16)),
+            KroneckerPrior(random(1, 2, 6), {1: covariance(2, 2)}),
+        ][:batch],
+        first_elements(batch),
     ),
 }
 
