@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from priordiff.estimators.base import PriorEstimator
-from priordiff.priors import DiagonalPrior, GaussianPrior
+from priordiff.priors import DiagonalPrior, GaussianPrior, MaskedPrior
 
 __all__ = ["LearnedDiagonalEstimator", "prior_nll"]
 
@@ -60,8 +60,8 @@ class LearnedDiagonalEstimator(PriorEstimator):
         return DiagonalPrior(mean, floor + F.softplus(raw + math.log(math.expm1(1 - floor))))
 
 
-def prior_nll(prior: GaussianPrior, x0: Tensor) -> Tensor:
-    r"""How badly a prior describes the data: $-\log N(x_0; \mu, \Sigma) / D$, the mean over items.
+def prior_nll(prior: GaussianPrior, x0: Tensor, mask: Tensor | None = None) -> Tensor:
+    r"""How badly a prior describes the data: $-\log N(x_0; \mu, \Sigma)$, the mean over elements.
 
     What keeps a learned $\Sigma$ in place, to be added to the loss of the denoiser. It is the encoder loss of
     Grad-TTS (Popov et al., ICML 2021), $-\log N(x_0; \mu, I)$, with a covariance, and a proper score:
@@ -82,12 +82,15 @@ def prior_nll(prior: GaussianPrior, x0: Tensor) -> Tensor:
     Args:
         prior: N(μ, Σ) of each item.
         x0: data (batch, …).
+        mask: True (or non-zero) where an element counts, with as many dimensions as the data, broadcastable
+            to them. Padding tells nothing: the likelihood is that of the other elements.
 
     Returns:
-        A scalar, in nats per dimension.
+        A scalar, in nats per element that counts.
 
     Raises:
         ValueError: if the shapes do not fit each other.
+        TypeError: if there is a mask, and the prior's structure is not one that `MaskedPrior` takes.
 
     Example:
         >>> import torch
@@ -97,4 +100,11 @@ def prior_nll(prior: GaussianPrior, x0: Tensor) -> Tensor:
         >>> bool(std.grad < 0)  # a larger one describes them better
         True
     """
-    return -prior.log_prob(x0).sum() / x0.numel()
+    count: Tensor | int = x0.numel()
+    if mask is not None:
+        prior = MaskedPrior(prior, mask)
+        kept = (mask != 0).expand(x0.shape)
+        x0, count = x0.masked_fill(~kept, 0), kept.sum().clamp(min=1)
+    # log N without its constant, which each element that counts has once.
+    surprise = 0.5 * (prior.mahalanobis(x0 - prior.mean) + prior.log_det(x0.shape[1:]))
+    return surprise.sum() / count + 0.5 * math.log(2 * math.pi)

@@ -101,6 +101,29 @@ def test_the_loss_is_the_negative_log_density_per_dimension() -> None:
     torch.testing.assert_close(prior_nll(stationary, x), expected)
 
 
+@pytest.mark.parametrize("mask_batch", [3, 1])
+def test_padding_is_not_data(mask_batch: int) -> None:
+    mean, std, x = torch.randn(3, 2, 4), torch.rand(3, 2, 4) + 0.5, torch.randn(3, 2, 4)
+    mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]])[:mask_batch, None]
+    kept = (mask != 0).expand(3, 2, 4)
+    expected = -torch.distributions.Normal(mean, std).log_prob(x)[kept].mean()
+    spoilt = x.masked_fill(~kept, float("nan"))
+    torch.testing.assert_close(prior_nll(DiagonalPrior(mean, std), spoilt, mask), expected)
+    assert prior_nll(DiagonalPrior(mean, std), x, torch.zeros(1, 1, 1)).isfinite()
+
+
+def test_padding_of_what_it_would_cut_through_is_an_error() -> None:
+    stationary = SpectralPrior(0.0, torch.ones(1, 1, 3), dims=[-1])
+    with pytest.raises(TypeError, match="a SpectralPrior has no masked form"):
+        prior_nll(stationary, torch.zeros(3, 2, 4), torch.ones(3, 1, 4))
+
+
+def test_data_of_another_shape_are_an_error() -> None:
+    prior = DiagonalPrior(0.0, torch.ones(3, 2, 4))
+    with pytest.raises(ValueError, match=re.escape("does not fit data of shape (3, 2, 5)")):
+        prior_nll(prior, torch.zeros(3, 2, 5))
+
+
 def test_the_loss_is_smallest_at_the_data_s_moments() -> None:
     x0 = torch.randn(50, 3, dtype=torch.float64)
     mean, std = x0.mean(0, keepdim=True), x0.std(0, correction=0, keepdim=True)
