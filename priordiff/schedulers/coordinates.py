@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from priordiff.priors import GaussianPrior
 
-__all__ = ["LINEAR_SOLVERS", "CenteredCoordinates", "Coordinates", "WhiteCoordinates", "drawing_in"]
+__all__ = [
+    "LINEAR_SOLVERS",
+    "CenteredCoordinates",
+    "Coordinates",
+    "DataCoordinates",
+    "WhiteCoordinates",
+    "coordinates_for",
+    "drawing_in",
+]
 
 # Solvers whose step is x' = a x + b₁ o₁ + b₂ o₂ + … + c n with numbers a, b, c, for the state x, what the
 # network said of this state and of former ones, and white noise n, drawn by `randn_tensor` in `step`.
@@ -38,6 +48,16 @@ LINEAR_SOLVERS = {
     "UniPCMultistepScheduler",
 }
 
+# Those among them whose states are x₀ + σ n.
+VARIANCE_EXPLODING_SOLVERS = {
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LMSDiscreteScheduler",
+}
+
 
 class Coordinates(Protocol):
     """A way to write states, predictions and noise."""
@@ -51,6 +71,9 @@ class Coordinates(Protocol):
 
     def to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
         """The inverse of `from_data`."""
+
+    def next_to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
+        """As `to_data`, for the state after the step."""
 
     def from_centered(self, r: Tensor) -> Tensor:
         """A difference, or prediction, in the units of the data."""
@@ -77,6 +100,8 @@ class WhiteCoordinates:
 
     def to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
         return self.prior.to_data(state, overwrite)
+
+    next_to_data = to_data
 
     def from_centered(self, r: Tensor) -> Tensor:
         return self.prior.whiten(r)
@@ -107,6 +132,8 @@ class CenteredCoordinates:
     def to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
         return state.add_(self.prior.mean) if overwrite else state + self.prior.mean
 
+    next_to_data = to_data
+
     def from_centered(self, r: Tensor) -> Tensor:
         return r
 
@@ -115,6 +142,81 @@ class CenteredCoordinates:
 
     def from_white(self, n: Tensor) -> Tensor:
         return self.prior.color(n)
+
+
+@dataclass(frozen=True)
+class DataCoordinates:
+    r"""$y_t = x_t - (1 - a_t)\mu = a_t x_0 + s_t L n$, in which the data are $x_0$ itself.
+
+    For linear solvers, with a network that predicts the noise. The solver's own estimate of $x_0$ needs no
+    shift, and where $a_t = 1$, as in the solvers of $x_0 + \sigma_t n$, nothing does.
+
+    Args:
+        prior: N(μ, Σ).
+        shift: $1 - a_t$ at the step's beginning.
+        next_shift: the same at its end.
+    """
+
+    prior: GaussianPrior
+    shift: float = 0.0
+    next_shift: float = 0.0
+
+    def from_data(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        return torch.sub(x, self.prior.mean, alpha=self.shift) if self.shift else x
+
+    def to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
+        return state  # an estimate of x₀
+
+    def next_to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
+        if not self.next_shift:
+            return state
+        return torch.add(state, self.prior.mean, alpha=self.next_shift, out=state if overwrite else None)
+
+    def from_centered(self, r: Tensor) -> Tensor:
+        return r
+
+    def to_centered(self, difference: Tensor) -> Tensor:
+        return difference
+
+    def from_white(self, n: Tensor) -> Tensor:
+        return self.prior.color(n)
+
+
+def coordinates_for(
+    scheduler: Any, method: str, prior: GaussianPrior, call: Mapping[str, Any]
+) -> Coordinates:
+    """The cheapest coordinates in which a solver's step is right.
+
+    Args:
+        scheduler: the scheduler.
+        method: name of its method that steps.
+        prior: the prior.
+        call: the arguments of the step.
+    """
+    name = scheduler.plain_class.__name__
+    # A learned variance, beside the prediction, multiplies each element of the noise by its own number.
+    linear = (
+        method == "step" and name in LINEAR_SOLVERS and call["model_output"].shape == call["sample"].shape
+    )
+    # Some solvers round to float32 inside, which is the same in float64 only for the same numbers.
+    if not linear or call["sample"].dtype == torch.float64:
+        return WhiteCoordinates(prior)
+    if prior.has_zero_mean:
+        return DataCoordinates(prior)
+    if scheduler.config.get("prediction_type") == "epsilon":
+        if name in VARIANCE_EXPLODING_SOLVERS:
+            return DataCoordinates(prior)
+        if name == "DDIMScheduler" and prior.mean.dim():
+            return DataCoordinates(prior, *_shifts_of_ddim(scheduler, call["timestep"]))
+    return CenteredCoordinates(prior)
+
+
+def _shifts_of_ddim(scheduler: Any, timestep: Any) -> tuple[float, float]:
+    """1 − √ᾱ before and after a step of DDIM, which costs so little that every pass over the state counts."""
+    next_timestep = timestep - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
+    levels, last = scheduler.alphas_cumprod, scheduler.final_alpha_cumprod
+    before, after = levels[timestep], levels[next_timestep] if next_timestep >= 0 else last
+    return 1 - math.sqrt(before), 1 - math.sqrt(after)
 
 
 def drawing_in(coordinates: Coordinates, step: Callable[..., Any]) -> Callable[..., Any]:
