@@ -49,6 +49,12 @@ class GaussianPrior(ABC):
         """Number of Gaussians that the parameters hold (1 where they broadcast)."""
         return max((len(value) for value in self._parameters() if value.dim()), default=1)
 
+    @cached_property
+    def has_zero_mean(self) -> bool:
+        """Whether μ is the number 0; a mean of tensors is not looked at."""
+        mean = self.mean
+        return not mean.dim() and mean.device.type == "cpu" and not mean.requires_grad and not mean.item()
+
     @abstractmethod
     def color(self, z: Tensor) -> Tensor:
         r"""$L z$: white noise to noise with covariance $\Sigma$. Never adds the mean."""
@@ -215,7 +221,8 @@ class GaussianPrior(ABC):
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """The prior with `function` applied to each of its tensors; what was checked once stays checked."""
         mapped = copy.copy(self)
-        vars(mapped).pop("batch_size", None)
+        for name in ("batch_size", "has_zero_mean"):
+            vars(mapped).pop(name, None)
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 setattr(mapped, name, function(value))

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from priordiff.priors import GaussianPrior
 from priordiff.schedulers.coordinates import (
-    LINEAR_SOLVERS,
-    CenteredCoordinates,
     Coordinates,
-    WhiteCoordinates,
+    DataCoordinates,
+    coordinates_for,
     drawing_in,
 )
 from priordiff.schedulers.data_space import ClampInDataSpace, MaskInDataSpace
@@ -34,7 +33,7 @@ from priordiff.schedulers.wrapping import by_name, check_model_space, delegate, 
 
 __all__ = ["PriorSchedulerMixin"]
 
-_WITHOUT_STATES = ("_prior", "_coordinates", "_internal_dict")
+_WITHOUT_STATES = {"_prior", "_coordinates", "_internal_dict", "_configs"}
 
 
 class PriorSchedulerMixin:
@@ -77,6 +76,7 @@ class PriorSchedulerMixin:
     _prior: GaussianPrior | None = None
     _coordinates: Coordinates | None = None
     _clips = False
+    _configs: tuple[Any, Any] | None = None
     _copies = 1
     _plain_init_noise_sigma: float | Tensor = 1.0
 
@@ -252,7 +252,7 @@ class PriorSchedulerMixin:
         given = by_name(plain, args, kwargs)
         sample = next(given[name] for name in STATES if name in given)
         prior = self._prior_for(sample, tiled=plain.__name__.startswith("batch"))
-        coordinates = self._coordinates_for(plain, prior, given, sample)
+        coordinates = coordinates_for(self, plain.__name__, prior, given)
         timestep = given.get("timestep", given.get("timesteps"))
         arguments = {
             name: self._argument(coordinates, name, value, sample, timestep) for name, value in given.items()
@@ -262,16 +262,6 @@ class PriorSchedulerMixin:
         del arguments  # before the results get memory of their own
         attributes = (value for name, value in vars(self).items() if name not in _WITHOUT_STATES)
         return result_to_data(coordinates, result, plain, memory_of([*attributes, *given.values()]))
-
-    def _coordinates_for(
-        self, plain: Callable[..., Any], prior: GaussianPrior, given: Mapping[str, Any], sample: Tensor
-    ) -> Coordinates:
-        """Those in which the solver's step is right and cheap."""
-        # A learned variance multiplies each element of the noise by a number of its own.
-        numbers_only = all(given[name].shape == sample.shape for name in PREDICTIONS if name in given)
-        linear = plain.__name__ == "step" and self.plain_class.__name__ in LINEAR_SOLVERS and numbers_only
-        # Some solvers round to float32 inside, which is the same in float64 only for the same numbers.
-        return (CenteredCoordinates if linear and sample.dtype != torch.float64 else WhiteCoordinates)(prior)
 
     def _argument(
         self, coordinates: Coordinates, name: str, value: Any, sample: Tensor, timestep: Any
@@ -308,8 +298,9 @@ class PriorSchedulerMixin:
         if self.model_space == "white":
             return coordinates.from_white(prediction)
         if self.model_space == "data":
-            shift = data_weight_of_step(self, timestep, sample) * coordinates.prior.mean
-            prediction = prediction - shift
+            weight = data_weight_of_step(self, timestep, sample)
+            if isinstance(weight, Tensor) or weight:
+                prediction = prediction - weight * coordinates.prior.mean
         return coordinates.from_centered(prediction)
 
     def _in_model_space(self, x0: Tensor, white_noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -341,17 +332,24 @@ class PriorSchedulerMixin:
             config.get(name) for name in ("clip_sample", "clip_denoised")
         )
         clamp: AbstractContextManager[Any] = nullcontext()
-        if self._clips and "thresholding" in config:
-            # Such a solver asks `_threshold_sample` first, and clips itself only where it may not.
-            self._internal_dict = FrozenDict({**config, "thresholding": True})
+        self._prior, self._coordinates = None, coordinates
+        if isinstance(coordinates, DataCoordinates):
+            self._coordinates = None  # what the solver does to its data is right as it is
+        elif self._clips and "thresholding" in config:
+            self._internal_dict = self._thresholding(config)
         elif self._clips:
             clamp = ClampInDataSpace(coordinates, shape)
-        self._prior, self._coordinates = None, coordinates
         try:
             with clamp:
                 yield
         finally:
             self._prior, self._coordinates, self._internal_dict = prior, None, config
+
+    def _thresholding(self, config: Any) -> Any:
+        """The configuration with which a solver asks `_threshold_sample` for what it would clip itself."""
+        if self._configs is None or self._configs[0] is not config:
+            self._configs = config, FrozenDict({**config, "thresholding": True})
+        return self._configs[1]
 
 
 def _handler(name: str, plain: Callable[..., Any]) -> Callable[..., Any] | None:

@@ -213,10 +213,11 @@ def coordinates_for(
 
 def _shifts_of_ddim(scheduler: Any, timestep: Any) -> tuple[float, float]:
     """1 − √ᾱ before and after a step of DDIM, which costs so little that every pass over the state counts."""
+    timestep = int(timestep)
     next_timestep = timestep - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
     levels, last = scheduler.alphas_cumprod, scheduler.final_alpha_cumprod
     before, after = levels[timestep], levels[next_timestep] if next_timestep >= 0 else last
-    return 1 - math.sqrt(before), 1 - math.sqrt(after)
+    return 1 - math.sqrt(float(before)), 1 - math.sqrt(float(after))
 
 
 def drawing_in(coordinates: Coordinates, step: Callable[..., Any]) -> Callable[..., Any]:

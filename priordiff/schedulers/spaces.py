@@ -28,6 +28,7 @@ STATES = (
     "cus_last_sample",
     "dmd_noisy_tensor",
 )
+ESTIMATES = ("pred_original_sample", "denoised")  # of x₀, among the results
 PREDICTIONS = ("model_output", "score")
 DIRECTIONS = ("derivative",)  # differences of states: the mean is not in them
 WHITE_NOISE = ("noise", "variance_noise")
@@ -60,7 +61,8 @@ def result_to_data(
             if name in DIRECTIONS:
                 converted[id(value)] = coordinates.to_centered(value)
             else:
-                converted[id(value)] = coordinates.to_data(value, overwrite=free(value))
+                to_data = coordinates.to_data if name in ESTIMATES else coordinates.next_to_data
+                converted[id(value)] = to_data(value, overwrite=free(value))
         return converted[id(value)]
 
     def free(value: Tensor) -> bool:
