@@ -63,6 +63,14 @@ def test_a_mean_that_is_a_number_fits_any_event_of_as_many_elements(shape: tuple
     torch.testing.assert_close(prior.log_det(shape), prior.log_det())
 
 
+def test_an_event_that_is_left_open_is_that_of_the_other_prior() -> None:
+    prior, other = DensePrior(0.5, covariance(2, 12, 12)), DiagonalPrior(0.0, positive(2, 3, 4))
+    known = DensePrior(torch.full((1, 3, 4), 0.5).double(), covariance(2, 12, 12))
+    torch.testing.assert_close(prior.kl_divergence(other), known.kl_divergence(other))
+    torch.testing.assert_close(other.kl_divergence(prior), other.kl_divergence(known))
+    torch.testing.assert_close(prior.kl_divergence(known), torch.zeros(2).double(), rtol=0, atol=1e-12)
+
+
 def test_a_mean_that_broadcasts_says_what_it_knows_of_the_event() -> None:
     matrix = covariance(12, 12)
     known = DensePrior(random(2, 3, 1), matrix)
