@@ -16,6 +16,7 @@ from tests.pipelines.tiny import (
     embeddings,
     flux,
     stable_diffusion_3,
+    zero_mean_prior,
 )
 from tests.pipelines.white_space import assert_close, assert_coloured, coloured_states, run, states
 
@@ -75,6 +76,17 @@ def test_with_latents_of_the_prior_the_states_are_those_of_white_space(case: Cas
 def test_apply_prior_starts_them_from_the_prior(case: Case, make_prior: Any) -> None:
     pipe, event_shape, arguments = case
     prior = make_prior(len(PROMPTS), *event_shape)
+    applied = apply_prior(copy.copy(pipe), lambda: prior)
+    actual = states(applied, applied.scheduler, **arguments)
+    prior = prior.repeat_interleave(2)
+    assert_close(actual, coloured_states(pipe, pipe.scheduler, prior, "data", -1.0, **arguments), FLOAT32)
+
+
+@pytest.mark.parametrize("make_prior", [diagonal_prior, zero_mean_prior, dense_prior])
+def test_apply_prior_in_float32(case: Case, make_prior: Any) -> None:
+    pipe, event_shape, arguments = case
+    pipe = copy.deepcopy(pipe).to(torch.float32)
+    prior = make_prior(len(PROMPTS), *event_shape).to(torch.float32)
     applied = apply_prior(copy.copy(pipe), lambda: prior)
     actual = states(applied, applied.scheduler, **arguments)
     prior = prior.repeat_interleave(2)

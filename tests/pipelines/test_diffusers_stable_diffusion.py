@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from priordiff import DiagonalPrior, with_prior
-from tests.pipelines.tiny import LATENT, PROMPTS, dense_prior, diagonal_prior, embeddings, stable_diffusion
+from tests.pipelines.tiny import (
+    LATENT,
+    PROMPTS,
+    dense_prior,
+    diagonal_prior,
+    embeddings,
+    stable_diffusion,
+    zero_mean_prior,
+)
 from tests.pipelines.white_space import assert_coloured, run, states
 
 SOLVERS = [
@@ -60,6 +68,15 @@ def test_without_a_prior_no_bit_of_the_images_changes(pipe: Any, name: str) -> N
 @pytest.mark.parametrize("name", SOLVERS)
 def test_a_prior_per_prompt_with_guidance_and_several_images_of_each(pipe: Any, name: str) -> None:
     assert_coloured(pipe, solver(pipe, name), prior_per_prompt(), **TWO_PROMPTS)
+
+
+@pytest.mark.parametrize("make_prior", [diagonal_prior, zero_mean_prior, dense_prior])
+@pytest.mark.parametrize("name", SOLVERS)
+def test_in_float32(name: str, make_prior: Any) -> None:
+    torch.manual_seed(0)
+    pipe = stable_diffusion().to(torch.float32)
+    prior = prior_per_prompt(make_prior).to(torch.float32)
+    assert_coloured(pipe, solver(pipe, name), prior, tolerance=1e-4, **TWO_PROMPTS)
 
 
 @pytest.mark.parametrize("model_space", ["centered", "data", "white"])

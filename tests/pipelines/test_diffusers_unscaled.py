@@ -21,6 +21,7 @@ from tests.pipelines.tiny import (
     latent_diffusion,
     ready,
     unconditional_unet,
+    zero_mean_prior,
 )
 from tests.pipelines.white_space import assert_close, coloured_states, run, states
 
@@ -84,3 +85,13 @@ def test_apply_prior_starts_them_from_the_prior(case: tuple[Any, Case], make_pri
     applied = apply_prior(copy.copy(pipe), lambda: prior)
     actual = states(applied, applied.scheduler, **case.arguments)
     assert_close(actual, coloured_states(pipe, pipe.scheduler, prior, "data", **case.arguments))
+
+
+@pytest.mark.parametrize("make_prior", [diagonal_prior, zero_mean_prior, dense_prior])
+def test_apply_prior_in_float32(case: tuple[Any, Case], make_prior: Any) -> None:
+    pipe, case = case
+    pipe = copy.deepcopy(pipe).to(torch.float32)
+    prior = make_prior(case.batch, *case.event_shape).to(torch.float32)
+    applied = apply_prior(copy.copy(pipe), lambda: prior)
+    actual = states(applied, applied.scheduler, **case.arguments)
+    assert_close(actual, coloured_states(pipe, pipe.scheduler, prior, "data", **case.arguments), 1e-4)

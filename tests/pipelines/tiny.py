@@ -38,6 +38,11 @@ def diagonal_prior(*shape: int) -> DiagonalPrior:
     return DiagonalPrior(embeddings(*shape, seed=1), 0.5 + embeddings(*shape, seed=2).abs())
 
 
+def zero_mean_prior(*shape: int) -> DiagonalPrior:
+    """Likewise, with a mean that is the number 0, for which solvers may go an own way."""
+    return DiagonalPrior(0.0, diagonal_prior(*shape).std)
+
+
 def dense_prior(*shape: int) -> DensePrior:
     """Likewise, with every dimension correlated with every other."""
     batch, size = shape[0], math.prod(shape[1:])
