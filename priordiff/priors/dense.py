@@ -69,6 +69,11 @@ class DensePrior(GaussianPrior):
         Raises:
             ValueError: if a parameter is not finite, L is no such matrix, or the mean is not for events of D
                 elements.
+
+        Example:
+            >>> root = torch.tensor([[2.0, 0.0], [1.0, 1.0]])
+            >>> DensePrior.from_scale_tril(torch.zeros(1, 2), root).color(torch.ones(1, 2))
+            tensor([[2., 2.]])
         """
         scale_tril = as_parameter("scale_tril", scale_tril)
         if scale_tril.dim() < 2 or scale_tril.shape[-1] != scale_tril.shape[-2]:
