@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -166,6 +166,14 @@ class GaussianPrior(ABC):
         return self._map(
             lambda tensor: tensor.repeat(repeats, *[1] * (tensor.dim() - 1)) if tensor.dim() else tensor
         )
+
+    def detach(self) -> Self:
+        """The prior without gradients: what follows no longer reaches what its parameters came from."""
+        return self._map(Tensor.detach)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Unlike torch's own copies, which refuse tensors that were computed with gradients.
+        return self._map(torch.clone)
 
     def require_fit(self, sample: Tensor) -> None:
         """Checks that this prior fits a sample in shape, batch, device and dtype.

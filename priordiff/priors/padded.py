@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -69,10 +70,19 @@ class PaddedPrior(GaussianPrior):
         return self._of_items(lambda index, region: self.priors[index].log_det(region), event_shape)
 
     def to(self, device_or_dtype: torch.device | torch.dtype | str) -> Self:
-        moved = super().to(device_or_dtype)
-        moved.priors = tuple(prior.to(device_or_dtype) for prior in self.priors)
-        moved.items = self.items
-        return moved
+        return self._with_items_of(super().to(device_or_dtype), lambda prior: prior.to(device_or_dtype))
+
+    def detach(self) -> Self:
+        return self._with_items_of(super().detach(), lambda prior: prior.detach())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._with_items_of(super().__deepcopy__(memo), lambda prior: copy.deepcopy(prior, memo))
+
+    def _with_items_of(self, mapped: Self, function: Callable[[GaussianPrior], GaussianPrior]) -> Self:
+        """A prior whose tensors were mapped already, with the items' own priors mapped likewise."""
+        mapped.priors = tuple(function(prior) for prior in self.priors)
+        mapped.items = self.items
+        return mapped
 
     def _on_items(self, operation: Callable[[GaussianPrior, Tensor], Tensor], x: Tensor) -> Tensor:
         self._check_event(x)

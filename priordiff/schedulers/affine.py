@@ -230,7 +230,7 @@ class PriorSchedulerMixin:
     ) -> Tensor:
         if self._prior is None:
             return plain(self, *args, **kwargs)
-        arguments = by_name(plain, args, kwargs)
+        arguments = by_name(self.plain_class, plain, args, kwargs)
         name = next(name for name in ("original_samples", "sample") if name in arguments)
         x0, noise = arguments[name], arguments.get("noise")
         prior = self._prior_for(x0)
@@ -242,14 +242,14 @@ class PriorSchedulerMixin:
     def _get_velocity(
         self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Tensor:
-        arguments = by_name(plain, args, kwargs)
+        arguments = by_name(self.plain_class, plain, args, kwargs)
         x0, noise = self._in_model_space(arguments["sample"], arguments["noise"])
         return plain(self, x0, noise, arguments["timesteps"])
 
     def _step(self, plain: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if self._prior is None:
             return plain(self, *args, **kwargs)
-        given = by_name(plain, args, kwargs)
+        given = by_name(self.plain_class, plain, args, kwargs)
         sample = next(given[name] for name in STATES if name in given)
         prior = self._prior_for(sample, tiled=plain.__name__.startswith("batch"))
         coordinates = coordinates_for(self, plain.__name__, prior, given)

@@ -24,17 +24,31 @@ def check_model_space(model_space: str) -> str:
 
 
 @functools.cache
-def _parameters_of(method: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(method).parameters)[1:]
+def _parameters_of(owner: type, method: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a method's parameters, from the class that last named them all."""
+    overridden = [vars(base)[method.__name__] for base in owner.__mro__ if method.__name__ in vars(base)]
+    for function in overridden or [method]:
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        if not any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
+            break
+    return tuple(each.name for each in parameters)
 
 
-def by_name(method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def by_name(
+    owner: type, method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
     """The arguments of a call of a method, without the first (`self`), by their names.
+
+    Args:
+        owner: the class that the method belongs to, some base of which names the parameters.
+        method: the method.
+        args: arguments by place.
+        kwargs: arguments by name.
 
     Raises:
         TypeError: if there are too many, or one twice.
     """
-    names = _parameters_of(method)
+    names = _parameters_of(owner, method)
     if len(args) > len(names) or not kwargs.keys().isdisjoint(names[: len(args)]):
         method(None, *args, **kwargs)  # raises the error that the method itself has for this
     return {**dict(zip(names, args, strict=False)), **kwargs}

@@ -207,9 +207,22 @@ def test_gradients_reach_mean_and_std(structure: str) -> None:
         assert torch.autograd.gradcheck(function, parameters)
 
 
-def test_a_prior_with_parameters_to_learn_can_be_copied() -> None:
-    mean, std = random(2, 1, 4).requires_grad_(), positive(2, 1, 4).requires_grad_()
-    assert copy.deepcopy(DiagonalPrior(mean, std)).std.requires_grad
+def test_a_prior_computed_with_gradients_can_be_copied(prior: GaussianPrior) -> None:
+    mean = prior.mean.detach().clone().requires_grad_()
+    learned = prior._map(lambda tensor: 2 * tensor)
+    learned.mean = 2 * mean
+    copied = copy.deepcopy(learned)
+    assert_same(copied, learned)
+    copied.mean.sum().backward()
+    assert mean.grad is not None
+
+
+def test_detached_no_gradient_reaches_the_parameters(prior: GaussianPrior) -> None:
+    learned = copy.deepcopy(prior)
+    learned.mean = learned.mean.clone().requires_grad_()
+    assert learned.sample((3, *EVENT)).requires_grad
+    assert not learned.detach().sample((3, *EVENT)).requires_grad
+    assert_same(learned.detach(), prior)
 
 
 @pytest.mark.parametrize("name", [name for name in PRIORS if name != "isotropic"])
