@@ -129,13 +129,15 @@ def _call(pipe: Any, plain: Callable[..., Any], args: Sequence[Any], kwargs: Map
         if per_item and number and prior.batch_size > 1:
             prior = prior.repeat_interleave(number)
     previous = pipe.scheduler.prior
-    pipe.scheduler.set_prior(prior.to(pipe._execution_device).to(_dtype(pipe)))
+    pipe._prior_of_call = prior.to(pipe._execution_device)
+    pipe.scheduler.set_prior(pipe._prior_of_call.to(_dtype(pipe)))
     try:
         if hasattr(pipe, "_draws_noise_in_call") and call.arguments.get("latents") is not None:
             call.arguments["latents"] = call.arguments["latents"] * pipe.scheduler.init_noise_sigma
         return plain(*call.args, **call.kwargs)
     finally:
         pipe.scheduler.set_prior(previous)
+        del pipe._prior_of_call
 
 
 def _prepare_latents(
@@ -144,11 +146,20 @@ def _prepare_latents(
     """`prepare_latents` of a pipeline that takes its first noise as it is: white."""
     with _watching_for_noise(pipe.scheduler) as noised:
         result = plain(pipe, *args, **kwargs)
-    if noised:  # an image with noise of the prior already
+    # A refiner takes a state from another pipeline, and is told not to add noise to it.
+    arguments = inspect.signature(plain).bind(pipe, *args, **kwargs).arguments
+    is_state = arguments.get("add_noise") is False and arguments.get("latents") is None
+    if noised or is_state:  # with noise of the prior already
         return result
     first, *rest = result if isinstance(result, tuple) else (result,)
-    first = first * pipe.scheduler.init_noise_sigma
+    first = _from_prior(pipe, first)
     return (first, *rest) if isinstance(result, tuple) else first
+
+
+def _from_prior(pipe: Any, white_noise: Tensor) -> Tensor:
+    """The first state, in the dtype in which the pipeline keeps its states: not always its networks'."""
+    pipe.scheduler.set_prior(pipe._prior_of_call.to(white_noise.dtype))
+    return white_noise * pipe.scheduler.init_noise_sigma
 
 
 @contextmanager
@@ -189,7 +200,7 @@ def _drawing_from_prior(call: Callable[..., Any]) -> Callable[..., Any]:
             nonlocal drawn
             noise = function.__globals__["randn_tensor"](*args, **kwargs)
             first, drawn = not drawn, True
-            return noise * self.scheduler.init_noise_sigma if first else noise
+            return _from_prior(self, noise) if first else noise
 
         namespace = {**function.__globals__, "randn_tensor": randn_tensor}
         copy = types.FunctionType(

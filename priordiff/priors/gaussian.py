@@ -173,7 +173,7 @@ class GaussianPrior(ABC):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Unlike torch's own copies, which refuse tensors that were computed with gradients.
-        return self._map(torch.clone)
+        return self._map(_with_own_memory)
 
     def require_fit(self, sample: Tensor) -> None:
         """Checks that this prior fits a sample in shape, batch, device and dtype.
@@ -275,3 +275,10 @@ class GaussianPrior(ABC):
     def _described(self) -> str:
         shape = tuple(self.event_shape)
         return f"{type(self).__name__} holds {self.batch_size} Gaussians over events of shape {shape}"
+
+
+def _with_own_memory(tensor: Tensor) -> Tensor:
+    """A copy of a parameter, which stays one for all if it is shared by the batch."""
+    if tensor.dim() and tensor.stride(0) == 0:
+        return tensor[:1].clone().expand_as(tensor)
+    return tensor.clone()

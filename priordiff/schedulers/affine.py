@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from diffusers.configuration_utils import FrozenDict
+from diffusers.utils.logging import get_logger
 from torch import Tensor
 
 from priordiff.priors import GaussianPrior
@@ -32,6 +33,8 @@ from priordiff.schedulers.spaces import (
 from priordiff.schedulers.wrapping import by_name, check_model_space, delegate, init_with_model_space
 
 __all__ = ["PriorSchedulerMixin"]
+
+logger = get_logger(__name__)
 
 _WITHOUT_STATES = {"_prior", "_coordinates", "_internal_dict", "_configs"}
 
@@ -78,6 +81,7 @@ class PriorSchedulerMixin:
     _clips = False
     _configs: tuple[Any, Any] | None = None
     _copies = 1
+    _showed_input = False
     _plain_init_noise_sigma: float | Tensor = 1.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -112,7 +116,7 @@ class PriorSchedulerMixin:
         """
         if prior is not None and not isinstance(prior, GaussianPrior):
             raise ValueError(f"prior is a {type(prior).__name__}, expected a priordiff.GaussianPrior or None")
-        self._prior, self._copies = prior, 1
+        self._prior, self._copies, self._showed_input = prior, 1, False
 
     @property
     def model_space(self) -> str:
@@ -165,6 +169,7 @@ class PriorSchedulerMixin:
         if self._prior is None:
             return plain(sample, *args, **kwargs)
         prior = self._prior_for(sample, tiled=True)
+        self._showed_input = True
         if self.model_space == "white":
             return plain(prior.to_white(sample), *args, **kwargs)
         # The plain scaling multiplies by a number, which L lets through: no need to whiten and colour.
@@ -252,6 +257,7 @@ class PriorSchedulerMixin:
         given = by_name(self.plain_class, plain, args, kwargs)
         sample = next(given[name] for name in STATES if name in given)
         prior = self._prior_for(sample, tiled=plain.__name__.startswith("batch"))
+        self._warn_of_unseen_prior(prior)
         coordinates = coordinates_for(self, plain.__name__, prior, given)
         timestep = given.get("timestep", given.get("timesteps"))
         arguments = {
@@ -262,6 +268,17 @@ class PriorSchedulerMixin:
         del arguments  # before the results get memory of their own
         attributes = (value for name, value in vars(self).items() if name not in _WITHOUT_STATES)
         return result_to_data(coordinates, result, plain, memory_of([*attributes, *given.values()]))
+
+    def _warn_of_unseen_prior(self, prior: GaussianPrior) -> None:
+        """Warns, once for each prior, of a loop that shows the network the states themselves."""
+        space = self.model_space
+        if self._showed_input or space == "data" or (space == "centered" and prior.has_zero_mean):
+            return
+        self._showed_input = True
+        logger.warning(
+            f"`step` was called without `scale_model_input`: with model_space={space!r} the network must see "
+            "what that returns; if it is shown the state itself, the space is 'data'"
+        )
 
     def _argument(
         self, coordinates: Coordinates, name: str, value: Any, sample: Tensor, timestep: Any

@@ -20,6 +20,7 @@ from tests.pipelines.tiny import (
     latent_diffusion,
     ready,
     stable_diffusion,
+    stable_diffusion_xl,
     unconditional_unet,
 )
 from tests.pipelines.white_space import assert_close, coloured_states, run, states
@@ -236,3 +237,45 @@ def test_a_pipeline_without_a_scheduler_is_an_error() -> None:
 
     with pytest.raises(ValueError, match="Pipeline has no scheduler"):
         apply_prior(Pipeline(), lambda: DiagonalPrior(0.0, 1.0))
+
+
+def test_two_pipelines_that_share_the_steps_give_what_one_gives() -> None:
+    base = stable_diffusion_xl()
+    refiner = diffusers.StableDiffusionXLImg2ImgPipeline(**base.components, add_watermarker=False)
+    base, refiner = (apply_prior(pipe, WordsEstimator()) for pipe in (base, refiner))
+    arguments = {**ARGUMENTS, "prompt": PROMPTS, "num_inference_steps": 4}
+    half_way = run(base, base.scheduler, denoising_end=0.5, **arguments)
+    shared = run(refiner, refiner.scheduler, image=half_way, denoising_start=0.5, **arguments)
+    torch.testing.assert_close(shared, run(base, base.scheduler, **arguments), rtol=1e-10, atol=1e-10)
+
+
+def test_float32_latents_of_a_bfloat16_network_have_a_float32_prior() -> None:
+    transformer = diffusers.WanTransformer3DModel(
+        patch_size=(1, 2, 2),
+        num_attention_heads=1,
+        attention_head_dim=12,
+        in_channels=2,
+        out_channels=2,
+        text_dim=4,
+        freq_dim=4,
+        ffn_dim=4,
+        num_layers=1,
+    )
+    pipe = diffusers.WanPipeline(
+        tokenizer=None,
+        text_encoder=None,
+        vae=None,
+        transformer=transformer,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )
+    apply_prior(ready(pipe, torch.bfloat16), lambda: DiagonalPrior(torch.ones(1, 2, 1, 4, 4), 0.5))
+    video = pipe(
+        prompt_embeds=torch.zeros(1, 3, 4, dtype=torch.bfloat16),
+        guidance_scale=1.0,
+        height=32,
+        width=32,
+        num_frames=1,
+        num_inference_steps=2,
+        output_type="latent",
+    )
+    assert video.frames.isfinite().all()
