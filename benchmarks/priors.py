@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
+from memory import peak_bytes
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from priordiff import (
     DensePrior,
@@ -160,7 +160,7 @@ def _measure(size: int, rounds: int, device: torch.device) -> dict[tuple[str, st
         measured[name, "whiten"] = Measured(partial(prior.whiten, x))
         measured[name, "log_det"] = Measured(partial(prior.log_det, event_shape))
     for operation in measured.values():
-        operation.peak_bytes = _peak_bytes(operation.run, device)
+        operation.peak_bytes = peak_bytes(operation.run, device)
         operation.repeats = max(1, int(SHORTEST_MEASUREMENT / _seconds(operation, device)))
     for _ in range(rounds):
         for operation in measured.values():
@@ -182,23 +182,6 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-def _peak_bytes(run: Callable[[], Tensor], device: torch.device) -> int:
-    """What is allocated at most at one time while something runs."""
-    if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        run()
-        return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        run()
-    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
-    allocated = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        allocated += event.nbytes()
-        peak = max(peak, allocated)
-    return peak
 
 
 def _print_costs(results: dict[int, dict[tuple[str, str], Measured]]) -> None:
