@@ -10,9 +10,10 @@ from torch import Tensor
 
 __all__ = ["data_weight_of_step", "forward_process", "prediction_weights", "signal_and_noise_scale"]
 
-# Solvers whose configuration does not name what they take; others without a name take epsilon, or the
-# velocity of a flow if they have a `scale_noise`.
-_UNNAMED_PREDICTIONS = {
+# Solvers that take what no configuration names; others without a name take epsilon, or the velocity of a flow
+# if they have a `scale_noise`.
+_FIXED_PREDICTIONS = {
+    "HeliosDMDScheduler": "flow_prediction",
     "IPNDMScheduler": "v_prediction",
     "KarrasVeScheduler": "negative epsilon",
     "LTXEulerAncestralRFScheduler": "flow_prediction",
@@ -162,7 +163,7 @@ def _levels_of_step(scheduler: Any, timestep: Any, like: Tensor) -> tuple[Tensor
 def _prediction_type(scheduler: Any) -> str:
     plain = plain_class_of(scheduler)
     unnamed = "flow_prediction" if hasattr(plain, "scale_noise") else "epsilon"
-    return scheduler.config.get("prediction_type", _UNNAMED_PREDICTIONS.get(plain.__name__, unnamed))
+    return _FIXED_PREDICTIONS.get(plain.__name__) or scheduler.config.get("prediction_type", unnamed)
 
 
 def forward_process(scheduler: Any, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
