@@ -13,23 +13,12 @@ from diffusers.utils.logging import get_logger
 from torch import Tensor
 
 from priordiff.priors import GaussianPrior
-from priordiff.schedulers.coordinates import (
-    Coordinates,
-    DataCoordinates,
-    coordinates_for,
-    drawing_in,
-)
-from priordiff.schedulers.data_space import ClampInDataSpace, MaskInDataSpace
+from priordiff.schedulers.arguments import STATES, arguments_of_step
+from priordiff.schedulers.coordinates import Coordinates, DataCoordinates, coordinates_for, drawing_in
+from priordiff.schedulers.data_space import ClampInDataSpace
 from priordiff.schedulers.noise_scale import PriorNoiseScale
-from priordiff.schedulers.predictions import data_weight_of_step, forward_process, prediction_weights
-from priordiff.schedulers.spaces import (
-    DIRECTIONS,
-    PREDICTIONS,
-    STATES,
-    WHITE_NOISE,
-    memory_of,
-    result_to_data,
-)
+from priordiff.schedulers.predictions import forward_process, prediction_weights
+from priordiff.schedulers.results import memory_of, result_to_data
 from priordiff.schedulers.wrapping import by_name, check_model_space, delegate, init_with_model_space
 
 __all__ = ["PriorSchedulerMixin"]
@@ -166,7 +155,7 @@ class PriorSchedulerMixin:
             ValueError: if the prior does not fit the sample.
         """
         plain = getattr(super(), "scale_model_input", lambda sample, *args, **kwargs: sample)
-        if self._prior is None:
+        if self._prior is None or not sample.dim():  # a number is scaled to learn the factor
             return plain(sample, *args, **kwargs)
         prior = self._prior_for(sample, tiled=True)
         self._showed_input = True
@@ -259,10 +248,7 @@ class PriorSchedulerMixin:
         prior = self._prior_for(sample, tiled=plain.__name__.startswith("batch"))
         self._warn_of_unseen_prior(prior)
         coordinates = coordinates_for(self, plain.__name__, prior, given)
-        timestep = given.get("timestep", given.get("timesteps"))
-        arguments = {
-            name: self._argument(coordinates, name, value, sample, timestep) for name, value in given.items()
-        }
+        arguments = arguments_of_step(self, coordinates, given, sample)
         with self._solving(coordinates, sample.shape):
             result = drawing_in(coordinates, plain)(self, **arguments)
         del arguments  # before the results get memory of their own
@@ -279,46 +265,6 @@ class PriorSchedulerMixin:
             f"`step` was called without `scale_model_input`: with model_space={space!r} the network must see "
             "what that returns; if it is shown the state itself, the space is 'data'"
         )
-
-    def _argument(
-        self, coordinates: Coordinates, name: str, value: Any, sample: Tensor, timestep: Any
-    ) -> Any:
-        """What the solver gets for an argument of its step."""
-        if not isinstance(value, Tensor) or not value.dim():
-            return value
-        if name in PREDICTIONS:
-            return self._prediction(coordinates, value, sample, timestep)
-        if name in STATES:
-            return coordinates.from_data(value)
-        if name in DIRECTIONS:
-            return coordinates.from_centered(value)
-        if name in WHITE_NOISE:
-            return coordinates.from_white(value)
-        if name == "mask":
-            return MaskInDataSpace(coordinates, value)
-        if value.shape == sample.shape:
-            raise TypeError(
-                f"{self.plain_class.__name__} takes a tensor {name!r} of the sample's shape "
-                f"{tuple(value.shape)}, and it is unknown whether that is a state, a prediction or noise: "
-                "leave it out, or call without a prior"
-            )
-        return value
-
-    def _prediction(
-        self, coordinates: Coordinates, prediction: Tensor, sample: Tensor, timestep: Any
-    ) -> Tensor:
-        if prediction.shape != sample.shape:
-            channels = sample.shape[1]
-            mean, variance = prediction[:, :channels], prediction[:, channels:]
-            mean = self._prediction(coordinates, mean, sample, timestep)
-            return torch.cat([mean, variance], dim=1)
-        if self.model_space == "white":
-            return coordinates.from_white(prediction)
-        if self.model_space == "data":
-            weight = data_weight_of_step(self, timestep, sample)
-            if isinstance(weight, Tensor) or weight:
-                prediction = prediction - weight * coordinates.prior.mean
-        return coordinates.from_centered(prediction)
 
     def _in_model_space(self, x0: Tensor, white_noise: Tensor) -> tuple[Tensor, Tensor]:
         """Data and noise as they appear in what the network predicts."""
@@ -346,13 +292,13 @@ class PriorSchedulerMixin:
         """While the wrapped solver runs, everything that it calls on itself is the plain scheduler's."""
         prior, config = self._prior, self.config
         self._clips = not config.get("thresholding") and any(
-            config.get(name) for name in ("clip_sample", "clip_denoised")
+            value is True for name, value in config.items() if name.startswith("clip")
         )
         clamp: AbstractContextManager[Any] = nullcontext()
         self._prior, self._coordinates = None, coordinates
         if isinstance(coordinates, DataCoordinates):
             self._coordinates = None  # what the solver does to its data is right as it is
-        elif self._clips and "thresholding" in config:
+        elif self._clips and "thresholding" in config and "clip_sample_range" in config:
             self._internal_dict = self._thresholding(config)
         elif self._clips:
             clamp = ClampInDataSpace(coordinates, shape)

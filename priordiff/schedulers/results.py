@@ -1,4 +1,4 @@
-"""What the methods of a scheduler take and return, by the names that diffusers gives it."""
+"""What the methods of a solver return, brought to data space."""
 
 from __future__ import annotations
 
@@ -13,26 +13,12 @@ import torch
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
+from priordiff.schedulers.arguments import DIRECTIONS
 from priordiff.schedulers.coordinates import Coordinates
 
-__all__ = ["DIRECTIONS", "PREDICTIONS", "STATES", "WHITE_NOISE", "memory_of", "result_to_data"]
+__all__ = ["memory_of", "result_to_data"]
 
-STATES = (
-    "sample",
-    "x",
-    "sample_hat",
-    "sample_prev",
-    "old_pred_original_sample",
-    "pred_original_sample",
-    "original_image",
-    "cus_last_sample",
-    "dmd_noisy_tensor",
-)
 ESTIMATES = ("pred_original_sample", "denoised")  # of x₀, among the results
-PREDICTIONS = ("model_output", "score")
-DIRECTIONS = ("derivative",)  # differences of states: the mean is not in them
-WHITE_NOISE = ("noise", "variance_noise")
-
 _WITHOUT_TENSORS = (type(None), bool, int, float, complex, str, np.ndarray, np.generic, torch.Generator)
 
 
