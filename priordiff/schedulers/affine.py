@@ -13,7 +13,7 @@ from diffusers.utils.logging import get_logger
 from torch import Tensor
 
 from priordiff.priors import GaussianPrior
-from priordiff.schedulers.arguments import STATES, arguments_of_step
+from priordiff.schedulers.arguments import PREDICTIONS, STATES, arguments_of_step
 from priordiff.schedulers.coordinates import Coordinates, DataCoordinates, coordinates_for, drawing_in
 from priordiff.schedulers.data_space import ClampInDataSpace
 from priordiff.schedulers.noise_scale import PriorNoiseScale
@@ -154,16 +154,8 @@ class PriorSchedulerMixin:
         Raises:
             ValueError: if the prior does not fit the sample.
         """
-        plain = getattr(super(), "scale_model_input", lambda sample, *args, **kwargs: sample)
-        if self._prior is None or not sample.dim():  # a number is scaled to learn the factor
-            return plain(sample, *args, **kwargs)
-        prior = self._prior_for(sample, tiled=True)
-        self._showed_input = True
-        if self.model_space == "white":
-            return plain(prior.to_white(sample), *args, **kwargs)
-        # The plain scaling multiplies by a number, which L lets through: no need to whiten and colour.
-        centered = plain(sample - prior.mean, *args, **kwargs)
-        return prior.mean + centered if self.model_space == "data" else centered
+        plain = getattr(self.plain_class, "scale_model_input", lambda self, sample, *args, **kwargs: sample)
+        return self._scale_model_input(plain, (sample, *args), kwargs)
 
     def training_target(self, x0: Tensor, white_noise: Tensor, timesteps: Tensor) -> Tensor:
         """What the network has to predict, in the model's space and by the config's prediction type.
@@ -219,6 +211,21 @@ class PriorSchedulerMixin:
             return self._coordinates.from_data(data.clamp(-limit, limit))
         return self._coordinates.from_data(data.clamp_(-limit, limit), overwrite=True)
 
+    def _scale_model_input(
+        self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Tensor:
+        sample, *others = args or (kwargs["sample"],)
+        kwargs = {name: value for name, value in kwargs.items() if name != "sample"}
+        if self._prior is None or not sample.dim():  # a number is scaled to learn the factor
+            return plain(self, sample, *others, **kwargs)
+        prior = self._prior_for(sample, tiled=True)
+        self._showed_input = True
+        if self.model_space == "white":
+            return plain(self, prior.to_white(sample), *others, **kwargs)
+        # The plain scaling multiplies by a number, which L lets through: no need to whiten and colour.
+        centered = plain(self, sample - prior.mean, *others, **kwargs)
+        return prior.mean + centered if self.model_space == "data" else centered
+
     def _add_noise(
         self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Tensor:
@@ -246,7 +253,8 @@ class PriorSchedulerMixin:
         given = by_name(self.plain_class, plain, args, kwargs)
         sample = next(given[name] for name in STATES if name in given)
         prior = self._prior_for(sample, tiled=plain.__name__.startswith("batch"))
-        self._warn_of_unseen_prior(prior)
+        if not given.keys().isdisjoint(PREDICTIONS):
+            self._warn_of_unseen_prior(prior)
         coordinates = coordinates_for(self, plain.__name__, prior, given)
         arguments = arguments_of_step(self, coordinates, given, sample)
         with self._solving(coordinates, sample.shape):
@@ -317,6 +325,8 @@ class PriorSchedulerMixin:
 
 def _handler(name: str, plain: Callable[..., Any]) -> Callable[..., Any] | None:
     """What wraps a method of a scheduler; None if it is handed on as it is."""
+    if name == "scale_model_input":
+        return PriorSchedulerMixin._scale_model_input
     if name in ("add_noise", "scale_noise"):
         return PriorSchedulerMixin._add_noise
     if name == "get_velocity":
