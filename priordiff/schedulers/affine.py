@@ -18,14 +18,14 @@ from priordiff.schedulers.coordinates import Coordinates, DataCoordinates, coord
 from priordiff.schedulers.data_space import ClampInDataSpace
 from priordiff.schedulers.noise_scale import PriorNoiseScale
 from priordiff.schedulers.predictions import forward_process, prediction_weights
-from priordiff.schedulers.results import memory_of, result_to_data
+from priordiff.schedulers.results import result_to_data
 from priordiff.schedulers.wrapping import by_name, check_model_space, delegate, init_with_model_space
 
 __all__ = ["PriorSchedulerMixin"]
 
 logger = get_logger(__name__)
 
-_WITHOUT_STATES = {"_prior", "_coordinates", "_internal_dict", "_configs"}
+_WITHOUT_STATES = {"_prior", "_coordinates", "_internal_dict", "_clipping_of", "_fitting"}
 
 
 class PriorSchedulerMixin:
@@ -68,8 +68,9 @@ class PriorSchedulerMixin:
     _prior: GaussianPrior | None = None
     _coordinates: Coordinates | None = None
     _clips = False
-    _configs: tuple[Any, Any] | None = None
+    _clipping_of: tuple[Any, bool, Any] = (None, False, None)
     _copies = 1
+    _fitting: tuple[Any, ...] | None = None
     _showed_input = False
     _plain_init_noise_sigma: float | Tensor = 1.0
 
@@ -105,7 +106,7 @@ class PriorSchedulerMixin:
         """
         if prior is not None and not isinstance(prior, GaussianPrior):
             raise ValueError(f"prior is a {type(prior).__name__}, expected a priordiff.GaussianPrior or None")
-        self._prior, self._copies, self._showed_input = prior, 1, False
+        self._prior, self._copies, self._fitting, self._showed_input = prior, 1, None, False
 
     @property
     def model_space(self) -> str:
@@ -260,8 +261,8 @@ class PriorSchedulerMixin:
         with self._solving(coordinates, sample.shape):
             result = drawing_in(coordinates, plain)(self, **arguments)
         del arguments  # before the results get memory of their own
-        attributes = (value for name, value in vars(self).items() if name not in _WITHOUT_STATES)
-        return result_to_data(coordinates, result, plain, memory_of([*attributes, *given.values()]))
+        kept = [value for name, value in vars(self).items() if name not in _WITHOUT_STATES]
+        return result_to_data(coordinates, result, plain, [*kept, *given.values()])
 
     def _warn_of_unseen_prior(self, prior: GaussianPrior) -> None:
         """Warns, once for each prior, of a loop that shows the network the states themselves."""
@@ -287,27 +288,28 @@ class PriorSchedulerMixin:
         """The prior in use, if it fits the sample; several times over if the sample holds it so."""
         prior = self._prior
         assert prior is not None
-        copies, rest = divmod(len(sample), prior.batch_size)
+        copies, rest = divmod(sample.shape[0], prior.batch_size)
         # A pipeline that goes on with all copies hands `step` what it has handed `scale_model_input` before.
         if prior.batch_size > 1 and copies > 1 and not rest and (tiled or copies == self._copies):
             self._copies = copies
             prior = prior.tile(copies)
-        prior.require_fit(sample)
+        fitting = (sample.shape, sample.dtype, sample.device)
+        if fitting != self._fitting:
+            prior.require_fit(sample)
+            self._fitting = fitting
         return prior
 
     @contextmanager
     def _solving(self, coordinates: Coordinates, shape: torch.Size) -> Iterator[None]:
         """While the wrapped solver runs, everything that it calls on itself is the plain scheduler's."""
         prior, config = self._prior, self.config
-        self._clips = not config.get("thresholding") and any(
-            value is True for name, value in config.items() if name.startswith("clip")
-        )
+        self._clips, thresholding = self._clipping(config)
         clamp: AbstractContextManager[Any] = nullcontext()
         self._prior, self._coordinates = None, coordinates
-        if isinstance(coordinates, DataCoordinates):
+        if isinstance(coordinates, DataCoordinates) and coordinates.shifts_nothing:
             self._coordinates = None  # what the solver does to its data is right as it is
-        elif self._clips and "thresholding" in config and "clip_sample_range" in config:
-            self._internal_dict = self._thresholding(config)
+        elif thresholding is not None:
+            self._internal_dict = thresholding
         elif self._clips:
             clamp = ClampInDataSpace(coordinates, shape)
         try:
@@ -316,11 +318,17 @@ class PriorSchedulerMixin:
         finally:
             self._prior, self._coordinates, self._internal_dict = prior, None, config
 
-    def _thresholding(self, config: Any) -> Any:
-        """The configuration with which a solver asks `_threshold_sample` for what it would clip itself."""
-        if self._configs is None or self._configs[0] is not config:
-            self._configs = config, FrozenDict({**config, "thresholding": True})
-        return self._configs[1]
+    def _clipping(self, config: Any) -> tuple[bool, Any]:
+        """Whether a configuration has the solver clip, and one that has it ask `_threshold_sample` to."""
+        if self._clipping_of[0] is not config:
+            clips = not config.get("thresholding") and any(
+                value is True for name, value in config.items() if name.startswith("clip")
+            )
+            # A solver that knows both thresholds first, and clips only where it may not.
+            asks = clips and "thresholding" in config and "clip_sample_range" in config
+            thresholding = FrozenDict({**config, "thresholding": True}) if asks else None
+            self._clipping_of = config, clips, thresholding
+        return self._clipping_of[1:]
 
 
 def _handler(name: str, plain: Callable[..., Any]) -> Callable[..., Any] | None:

@@ -75,6 +75,9 @@ class Coordinates(Protocol):
     def next_to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
         """As `to_data`, for the state after the step."""
 
+    def estimate_to_data(self, estimate: Tensor, overwrite: bool = False) -> Tensor:
+        """As `to_data`, for the estimate of $x_0$ that the step returns."""
+
     def from_centered(self, r: Tensor) -> Tensor:
         """A difference, or prediction, in the units of the data."""
 
@@ -102,6 +105,7 @@ class WhiteCoordinates:
         return self.prior.to_data(state, overwrite)
 
     next_to_data = to_data
+    estimate_to_data = to_data
 
     def from_centered(self, r: Tensor) -> Tensor:
         return self.prior.whiten(r)
@@ -133,6 +137,7 @@ class CenteredCoordinates:
         return state.add_(self.prior.mean) if overwrite else state + self.prior.mean
 
     next_to_data = to_data
+    estimate_to_data = to_data
 
     def from_centered(self, r: Tensor) -> Tensor:
         return r
@@ -146,31 +151,40 @@ class CenteredCoordinates:
 
 @dataclass(frozen=True)
 class DataCoordinates:
-    r"""$y_t = x_t - (1 - a_t)\mu = a_t x_0 + s_t L n$, in which the data are $x_0$ itself.
+    r"""$x$ itself, for linear solvers and a network that predicts the noise.
 
-    For linear solvers, with a network that predicts the noise. The solver's own estimate of $x_0$ needs no
-    shift, and where $a_t = 1$, as in the solvers of $x_0 + \sigma_t n$, nothing does.
+    A linear step $S$ takes the mean along in a known proportion: $x' = S(x, L o, L n) + c\mu$, and likewise
+    the solver's own estimate of $x_0$. Where the states are $x_0 + \sigma_t L n$, or μ = 0, there is no c to
+    care for: the step under the prior is the plain one with coloured noise.
 
     Args:
         prior: N(μ, Σ).
-        shift: $1 - a_t$ at the step's beginning.
-        next_shift: the same at its end.
+        next_shift: c for the state after the step.
+        estimate_shift: c for the estimate of $x_0$.
+        corrects_estimate: whether the solver corrects its estimate, and so brings it to data space, itself.
     """
 
     prior: GaussianPrior
-    shift: float = 0.0
     next_shift: float = 0.0
+    estimate_shift: float = 0.0
+    corrects_estimate: bool = False
+
+    @property
+    def shifts_nothing(self) -> bool:
+        """Whether the mean needs no care at all."""
+        return not self.next_shift and not self.estimate_shift
 
     def from_data(self, x: Tensor, overwrite: bool = False) -> Tensor:
-        return torch.sub(x, self.prior.mean, alpha=self.shift) if self.shift else x
+        return x
 
     def to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
-        return state  # an estimate of x₀
+        return self._shifted(state, self.estimate_shift, overwrite)
 
     def next_to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
-        if not self.next_shift:
-            return state
-        return torch.add(state, self.prior.mean, alpha=self.next_shift, out=state if overwrite else None)
+        return self._shifted(state, self.next_shift, overwrite)
+
+    def estimate_to_data(self, estimate: Tensor, overwrite: bool = False) -> Tensor:
+        return estimate if self.corrects_estimate else self.to_data(estimate, overwrite)
 
     def from_centered(self, r: Tensor) -> Tensor:
         return r
@@ -180,6 +194,12 @@ class DataCoordinates:
 
     def from_white(self, n: Tensor) -> Tensor:
         return self.prior.color(n)
+
+    def _shifted(self, state: Tensor, shift: float, overwrite: bool) -> Tensor:
+        if not shift:
+            return state
+        mean = self.prior.mean
+        return state.add_(mean, alpha=shift) if overwrite else torch.add(state, mean, alpha=shift)
 
 
 def coordinates_for(
@@ -207,17 +227,21 @@ def coordinates_for(
         if name in VARIANCE_EXPLODING_SOLVERS:
             return DataCoordinates(prior)
         if name == "DDIMScheduler" and prior.mean.dim():
-            return DataCoordinates(prior, *_shifts_of_ddim(scheduler, call["timestep"]))
+            return _coordinates_of_ddim(scheduler, prior, int(call["timestep"]))
     return CenteredCoordinates(prior)
 
 
-def _shifts_of_ddim(scheduler: Any, timestep: Any) -> tuple[float, float]:
-    """1 − √ᾱ before and after a step of DDIM, which costs so little that every pass over the state counts."""
-    timestep = int(timestep)
-    next_timestep = timestep - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
-    levels, last = scheduler.alphas_cumprod, scheduler.final_alpha_cumprod
-    before, after = levels[timestep], levels[next_timestep] if next_timestep >= 0 else last
-    return 1 - math.sqrt(float(before)), 1 - math.sqrt(float(after))
+def _coordinates_of_ddim(scheduler: Any, prior: GaussianPrior, timestep: int) -> Coordinates:
+    """DDIM costs so little that every pass over the state counts."""
+    config, levels = scheduler.config, scheduler.alphas_cumprod
+    next_timestep = timestep - config.num_train_timesteps // scheduler.num_inference_steps
+    next_level = levels[next_timestep] if next_timestep >= 0 else scheduler.final_alpha_cumprod
+    a, b = math.sqrt(float(levels[timestep])), math.sqrt(float(next_level))
+    # The state is a x₀ + s L n + (1 − a) μ, and goes into the estimate by 1/a and into the next state by b/a,
+    # but only by way of the estimate if that is clipped.
+    corrects = bool(config.clip_sample or config.thresholding)
+    carried = 0.0 if corrects else b * (1 - a) / a
+    return DataCoordinates(prior, (1 - b) - carried, -(1 - a) / a, corrects)
 
 
 def drawing_in(coordinates: Coordinates, step: Callable[..., Any]) -> Callable[..., Any]:

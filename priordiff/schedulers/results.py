@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
@@ -14,16 +14,16 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 from priordiff.schedulers.arguments import DIRECTIONS
-from priordiff.schedulers.coordinates import Coordinates
+from priordiff.schedulers.coordinates import Coordinates, DataCoordinates
 
-__all__ = ["memory_of", "result_to_data"]
+__all__ = ["result_to_data"]
 
 ESTIMATES = ("pred_original_sample", "denoised")  # of x₀, among the results
 _WITHOUT_TENSORS = (type(None), bool, int, float, complex, str, np.ndarray, np.generic, torch.Generator)
 
 
 def result_to_data(
-    coordinates: Coordinates, result: Any, function: Callable[..., Any], kept: set[int] | None
+    coordinates: Coordinates, result: Any, function: Callable[..., Any], kept: Sequence[Any]
 ) -> Any:
     """Brings what a method of a solver returned to data space.
 
@@ -31,13 +31,15 @@ def result_to_data(
         coordinates: those in which the solver stepped.
         result: a tensor, a tuple, or an output class of diffusers; numbers in it are left alone.
         function: the method, whose annotation says what the places of a tuple mean.
-        kept: the memory of tensors that somebody still needs, see `memory_of`. Other results are brought over
-            in place.
+        kept: what the solver and its caller still have. Results that share no memory with a tensor in it are
+            brought over in place.
 
     Raises:
         ValueError: if a state among the results does not fit the prior, as that of a solver which changes the
             resolution on its way.
     """
+    if isinstance(coordinates, DataCoordinates) and coordinates.shifts_nothing:
+        return result
     converted: dict[int, Tensor] = {}  # a solver may return a tensor twice
 
     def convert(name: str, value: Any) -> Any:
@@ -47,16 +49,16 @@ def result_to_data(
             if name in DIRECTIONS:
                 converted[id(value)] = coordinates.to_centered(value)
             else:
-                to_data = coordinates.to_data if name in ESTIMATES else coordinates.next_to_data
+                to_data = coordinates.estimate_to_data if name in ESTIMATES else coordinates.next_to_data
                 converted[id(value)] = to_data(value, overwrite=free(value))
         return converted[id(value)]
 
     def free(value: Tensor) -> bool:
-        if kept is None or value.requires_grad:
+        if value.requires_grad:
             return False
         memory = _address(value)
         sharing = sum(isinstance(other, Tensor) and _address(other) == memory for other in distinct)
-        return memory not in kept and sharing == 1
+        return sharing == 1 and not _holds(kept, memory)
 
     if isinstance(result, BaseOutput):
         names = [field.name for field in fields(result)]  # type: ignore[arg-type]
@@ -72,23 +74,18 @@ def result_to_data(
     return tuple(values) if isinstance(result, tuple) else values[0]
 
 
-def memory_of(values: Iterable[Any]) -> set[int] | None:
-    """The addresses of the memory of all tensors among some values and in lists, tuples and dicts of them.
-
-    None if there is a value of a kind that may hide tensors.
-    """
-    addresses: set[int] = set()
+def _holds(values: Iterable[Any], memory: int) -> bool:
+    """Whether a tensor of this memory may be among some values and in lists, tuples and dicts of them."""
     for value in values:
         if isinstance(value, Tensor):
-            addresses.add(_address(value))
+            if _address(value) == memory:
+                return True
         elif isinstance(value, list | tuple | dict):
-            inside = memory_of(value.values() if isinstance(value, dict) else value)
-            if inside is None:
-                return None
-            addresses |= inside
+            if _holds(value.values() if isinstance(value, dict) else value, memory):
+                return True
         elif not isinstance(value, _WITHOUT_TENSORS):
-            return None
-    return addresses
+            return True  # who knows what is in it
+    return False
 
 
 def _address(tensor: Tensor) -> int:
