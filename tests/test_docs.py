@@ -9,6 +9,7 @@ import diffusers
 import pytest
 import torch
 
+import priordiff
 from tests.pipelines import tiny
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -32,6 +33,18 @@ def _in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_guide_to_estimators_runs() -> None:
     assert torch.isfinite(run_blocks("estimators.md")["loss"])
+
+
+def test_the_guide_to_covariances_has_an_example_of_every_structure_and_each_is_invertible() -> None:
+    scope = run_blocks("priors.md")
+    priors = [value for value in scope.values() if isinstance(value, priordiff.GaussianPrior)]
+    structures = {name for name in priordiff.priors.__all__ if name.endswith("Prior")} - {"GaussianPrior"}
+    assert structures <= scope.keys()
+    for prior in priors:
+        shape = (prior.batch_size, *prior.event_shape)
+        white = torch.randn(shape)
+        torch.testing.assert_close(prior.whiten(prior.color(white)), white, rtol=1e-3, atol=1e-3)
+    assert scope["nats_per_element"]["low rank"] == max(scope["nats_per_element"].values())
 
 
 def test_the_guide_to_pipelines_runs_with_tiny_ones_in_place_of_those_that_it_loads(

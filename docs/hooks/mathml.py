@@ -13,9 +13,25 @@ FORMULA = re.compile(
 )
 
 
+# What the converter leaves without the spaces of TeX: the name of a function, and whether "(" follows.
+FUNCTION = re.compile(
+    r'<m[io](?P<rest>[^>]*)>(?P<name>[A-Za-z]{2,})</m[io]>(?=(?P<call><mo stretchy="false">&#x00028;)?)'
+)
+
+
 def to_mathml(match: re.Match[str]) -> str:
     display = "block" if match["open"] == "[" else "inline"
-    return convert(html.unescape(match["latex"]).strip(), display=display)
+    latex = html.unescape(match["latex"]).strip()
+    latex = re.sub(r"\\mathrm\{(\w)\}", r"\\mathrm \1", latex)  # a lone letter in braces stays italic
+    # Only so does the exponent of a norm belong to all of it, and not to the bar on its right.
+    latex = re.sub(r"(?<!\\left)\\lVert", r"\\left\\lVert", latex)
+    latex = re.sub(r"(?<!\\right)\\rVert", r"\\right\\rVert", latex)
+    return FUNCTION.sub(_spaced, convert(latex, display=display))
+
+
+def _spaced(function: re.Match[str]) -> str:
+    after = "0" if function["call"] else "0.167em"
+    return f'<mo form="prefix" lspace="0.167em" rspace="{after}"{function["rest"]}>{function["name"]}</mo>'
 
 
 def on_page_content(content: str, **_: object) -> str:
