@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import priordiff
+from tests.pipelines import tiny
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "priordiff"
@@ -197,20 +198,16 @@ def test_the_quick_start_runs_as_one_program(tmp_path: Path, monkeypatch: pytest
     assert scope["x"].shape == scope["x0"].shape
     assert scope["x"].isfinite().all()
     assert torch.equal(scope["audio"], scope["same_audio"])
+    assert scope["samples"].isfinite().all()
+    assert scope["solver"].model_space == "white"  # as it was trained
 
 
 def test_the_readme_s_example_runs() -> None:
-    log_mel = torch.randn(2, 80, 4) - 5
-    waveform = torch.rand(2, 1, 4 * 256)
-    scope = {
-        "estimator": priordiff.MelEnergyEstimator(hop_length=256).fit([log_mel]),
-        "log_mel": log_mel,
-        "waveform": waveform,
-        "white_noise": torch.randn_like(waveform),
-        "timesteps": torch.tensor([0, 49]),
-    }
+    pipe = tiny.stable_diffusion().to(torch.float32)
+    scope: dict[str, Any] = {"pipe": pipe}
     exec(compile(python_blocks(ROOT / "README.md"), "README.md", "exec"), scope)
-    assert scope["noisy"].shape == waveform.shape
+    assert len(scope["images"]) == 1
+    assert pipe.scheduler.prior is not None
 
 
 @pytest.mark.parametrize("name", ["demo", "synthesize", "install", "test", "slow"])
