@@ -127,7 +127,7 @@ class DensePrior(GaussianPrior):
         return fits_flattened(shape, self.batch_size, self.scale_tril.shape[-1], [self.mean])
 
     def _check_values(self) -> None:
-        as_parameter("scale_tril", self.scale_tril)
+        super()._check_values()
         check_positive("the diagonal of scale_tril", self.scale_tril.diagonal(dim1=1, dim2=2))
 
 

@@ -75,4 +75,5 @@ class DiagonalPrior(GaussianPrior):
         return sum_over_event(ratio.expand(max(self.batch_size, other.batch_size), *event_shape))
 
     def _check_values(self) -> None:
+        super()._check_values()
         check_positive("std", self.std)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from priordiff.priors.parameters import sum_over_event
+from priordiff.priors.parameters import as_parameter, sum_over_event
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -215,9 +215,11 @@ class GaussianPrior(ABC):
             total = total + other.mahalanobis(self.color(unit.reshape(batch, *event_shape)))
         return total
 
-    @abstractmethod
     def _check_values(self) -> None:
-        """Raises a ValueError unless the parameters, whose dtype has changed, still are a Gaussian's."""
+        """Raises a ValueError unless the parameters are finite, and whatever else makes them a Gaussian's."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                as_parameter(name, value)
 
     def _parameters(self) -> list[Tensor]:
         attributes = vars(self).values()

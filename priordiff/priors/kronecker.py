@@ -119,6 +119,7 @@ class KroneckerPrior(GaussianPrior):
         return super()._fits(shape) if self.mean.dim() else self.batch_size in (1, shape[0])
 
     def _check_values(self) -> None:
+        super()._check_values()
         for axis, root in self.roots.items():
             check_positive(f"the diagonal of the root of covariances[{axis}]", root.diagonal(dim1=1, dim2=2))
 

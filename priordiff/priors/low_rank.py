@@ -143,6 +143,7 @@ class LowRankPrior(GaussianPrior):
         return fits_flattened(shape, self.batch_size, self.basis.shape[1], [self.mean, self.diagonal])
 
     def _check_values(self) -> None:
+        super()._check_values()
         check_positive("diagonal", self.diagonal)
 
 

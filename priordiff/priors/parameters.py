@@ -46,7 +46,8 @@ def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None =
     if not value.is_floating_point():
         raise ValueError(f"{name} has dtype {value.dtype}, expected a floating dtype")
     if not torch.isfinite(value).all():
-        raise ValueError(f"{name} holds {int((~torch.isfinite(value)).sum())} NaN or infinite values")
+        bad = int((~torch.isfinite(value)).sum())
+        raise ValueError(f"{name} holds {bad} NaN or infinite values in {value.dtype}")
     return value
 
 

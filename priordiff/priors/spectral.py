@@ -139,4 +139,5 @@ class SpectralPrior(GaussianPrior):
         return super()._fits(shape)
 
     def _check_values(self) -> None:
+        super()._check_values()
         check_positive("power (the eigenvalues of Σ)", self.power)

@@ -94,6 +94,7 @@ class StftPrior(GaussianPrior):
         return sum_over_event(of_signals.expand(self.batch_size, *event_shape[:-1]))
 
     def _check_values(self) -> None:
+        super()._check_values()
         check_positive("gain", self.gain)
 
 

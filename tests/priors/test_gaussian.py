@@ -260,3 +260,31 @@ def test_priors_over_different_events_have_no_divergence(name: str, shape: tuple
         prior.kl_divergence(other)
     with pytest.raises(ValueError, match=r"over events of shape \(2, 8\)"):
         other.kl_divergence(prior)
+
+
+def test_a_mean_that_a_smaller_dtype_cannot_hold_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"mean holds 1 NaN or infinite values in torch.float16"):
+        DiagonalPrior(torch.tensor([[1.0, 1e6]]), 1.0).to(torch.float16)
+
+
+def test_a_structure_of_ones_own_is_a_mean_a_shape_and_three_methods() -> None:
+    class Permuted(GaussianPrior):
+        """Σ = P diag(σ²) Pᵀ."""
+
+        def __init__(self, std: torch.Tensor) -> None:
+            self.mean, self.std, self.event_shape = torch.zeros(()).to(std), std, std.shape[1:]
+
+        def color(self, z: torch.Tensor) -> torch.Tensor:
+            return (self.std * z).flip(-1)
+
+        def whiten(self, r: torch.Tensor) -> torch.Tensor:
+            return r.flip(-1) / self.std
+
+        def log_det(self, event_shape: object = None) -> torch.Tensor:
+            return 2 * self.std.log().sum(-1)
+
+    prior, x = Permuted(positive(3, 8)), random(3, 8, seed=4)
+    same = DiagonalPrior(0.0, positive(3, 8).flip(-1))
+    torch.testing.assert_close(prior.log_prob(x), same.log_prob(x))
+    torch.testing.assert_close(prior.kl_divergence(same), torch.zeros(3).double(), atol=1e-12, rtol=0)
+    assert prior.to(torch.float32).repeat_interleave(2).sample((6, 8)).dtype == torch.float32
