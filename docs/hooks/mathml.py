@@ -26,6 +26,7 @@ def to_mathml(match: re.Match[str]) -> str:
     # Only so does the exponent of a norm belong to all of it, and not to the bar on its right.
     latex = re.sub(r"(?<!\\left)\\lVert", r"\\left\\lVert", latex)
     latex = re.sub(r"(?<!\\right)\\rVert", r"\\right\\rVert", latex)
+    latex = re.sub(r"\\mathbf(?: 1|\{1\})", "𝟏", latex)  # browsers make no letter bold
     return FUNCTION.sub(_spaced, convert(latex, display=display))
 
 
