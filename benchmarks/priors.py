@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-from memory import peak_bytes
+from measuring import peak_bytes, synchronize
 from torch import Tensor
 
 from priordiff import (
@@ -169,19 +169,12 @@ def _measure(size: int, rounds: int, device: torch.device) -> dict[tuple[str, st
 
 
 def _seconds(operation: Measured, device: torch.device) -> float:
-    _synchronize(device)
+    synchronize(device)
     started = time.perf_counter()
     for _ in range(operation.repeats):
         operation.run()
-    _synchronize(device)
+    synchronize(device)
     return (time.perf_counter() - started) / operation.repeats
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 def _print_costs(results: dict[int, dict[tuple[str, str], Measured]]) -> None:

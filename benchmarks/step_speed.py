@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
-from memory import peak_bytes
+from measuring import peak_bytes, synchronize
 from torch import Tensor
 
 from priordiff import DiagonalPrior, with_prior
@@ -76,10 +76,10 @@ def _times(schedulers: dict[str, Any], sample: Tensor, output: Tensor, rounds: i
             _prepare(scheduler)
         for timestep in schedulers["plain"].timesteps:
             for key, scheduler in schedulers.items():
-                _wait(sample)
+                synchronize(sample.device)
                 started = time.perf_counter()
                 scheduler.step(output, timestep, sample, return_dict=False)
-                _wait(sample)
+                synchronize(sample.device)
                 if measured:
                     times[key].append(time.perf_counter() - started)
     return {key: statistics.median(values) for key, values in times.items()}
@@ -98,11 +98,6 @@ def _buffers(scheduler: Any, sample: Tensor, output: Tensor) -> float:
 def _prepare(scheduler: Any) -> None:
     scheduler.set_timesteps(50)
     scheduler.is_scale_input_called = True  # Euler's, which warns otherwise
-
-
-def _wait(sample: Tensor) -> None:
-    if sample.device.type != "cpu":
-        torch.accelerator.synchronize(sample.device)
 
 
 if __name__ == "__main__":

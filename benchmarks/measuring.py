@@ -1,4 +1,4 @@
-"""How much memory a piece of code holds at most."""
+"""What the benchmarks share: memory that a piece of code holds at most, and waiting for a device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-__all__ = ["peak_bytes"]
+__all__ = ["peak_bytes", "synchronize"]
 
 
 def peak_bytes(run: Callable[[], Any], device: torch.device) -> int:
@@ -26,3 +26,11 @@ def peak_bytes(run: Callable[[], Any], device: torch.device) -> int:
         allocated += event.nbytes()
         peak = max(peak, allocated)
     return peak
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits for what runs on a device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
