@@ -16,6 +16,7 @@ from priordiff.files import atomic_path
 __all__ = ["AUDIO_EXTENSIONS", "read_audio", "write_audio"]
 
 AUDIO_EXTENSIONS = (".flac", ".mp3", ".ogg", ".wav")
+"""File names that end so are recordings."""
 
 
 def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:

@@ -159,13 +159,11 @@ class GaussianPrior(ABC):
 
     def repeat_interleave(self, repeats: int) -> Self:
         """The prior for `repeats` samples of each item, ordered as by `torch.repeat_interleave`."""
-        return self._map(lambda tensor: tensor.repeat_interleave(repeats, 0) if tensor.dim() else tensor)
+        return self._map_items(lambda tensor: tensor.repeat_interleave(repeats, 0))
 
     def tile(self, repeats: int) -> Self:
         """The prior for the whole batch `repeats` times over, as `torch.cat([x] * repeats)` orders it."""
-        return self._map(
-            lambda tensor: tensor.repeat(repeats, *[1] * (tensor.dim() - 1)) if tensor.dim() else tensor
-        )
+        return self._map_items(lambda tensor: tensor.repeat(repeats, *[1] * (tensor.dim() - 1)))
 
     def detach(self) -> Self:
         """The prior without gradients: what follows no longer reaches what its parameters came from."""
@@ -239,6 +237,11 @@ class GaussianPrior(ABC):
             elif isinstance(value, dict):
                 setattr(mapped, name, {key: function(tensor) for key, tensor in value.items()})
         return mapped
+
+    def _map_items(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """`_map` for functions that change the batch: what serves every item stays as it is."""
+        items = self.batch_size
+        return self._map(lambda tensor: function(tensor) if tensor.dim() and len(tensor) == items else tensor)
 
     def _check_event(self, x: Tensor) -> None:
         """Raises a ValueError that names both shapes unless this prior's parameters broadcast to `x`."""
