@@ -20,10 +20,10 @@ class FourierPowerEstimator(PriorEstimator):
     r"""A `SpectralPrior` with the mean and the power spectrum of the data, one for every item.
 
     $\mu = \mathrm{E}[x]$ and $p_k = \max(\mathrm{E}\,\lvert F(x - \mu)\rvert_k^2,\ \text{floor}^2)$ with the
-    orthonormal Fourier transform $F$ over `dims`, fitted in one streaming pass: of all Gaussians whose noise is
-    stationary over these axes, the one nearest to the data. The noise of non-isotropic DDPM (Voleti et al.,
-    arXiv 2210.12254) and of spectrally anisotropic diffusion (Scimeca et al., arXiv 2510.09660) is of this
-    form, with a power that is chosen by hand.
+    orthonormal Fourier transform $F$ over `dims`, fitted in one streaming pass: of all Gaussians whose noise
+    is stationary over these axes, the one nearest to the data. The noise of non-isotropic DDPM (Voleti et
+    al., arXiv 2210.12254) and of spectrally anisotropic diffusion (Scimeca et al., arXiv 2510.09660) is of
+    this form, with a power that is chosen by hand.
 
     Natural images have a power near $1/k^2$, so that the entries of Σ spread over many decades: use
     `model_space="white"`.
