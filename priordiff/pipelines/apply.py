@@ -158,8 +158,11 @@ def _prepare_latents(
 
 def _from_prior(pipe: Any, white_noise: Tensor) -> Tensor:
     """The first state, in the dtype in which the pipeline keeps its states: not always its networks'."""
-    pipe.scheduler.set_prior(pipe._prior_of_call.to(white_noise.dtype))
-    return white_noise * pipe.scheduler.init_noise_sigma
+    prior = pipe._prior_of_call.to(white_noise.dtype)
+    pipe.scheduler.set_prior(prior.to(white_noise.device))  # some draw on the CPU what they move later
+    first = white_noise * pipe.scheduler.init_noise_sigma
+    pipe.scheduler.set_prior(prior)
+    return first
 
 
 @contextmanager
