@@ -40,6 +40,7 @@ def result_to_data(
     """
     if isinstance(coordinates, DataCoordinates) and coordinates.shifts_nothing:
         return result
+    kept_memory = _memory_of(kept)
     converted: dict[int, Tensor] = {}  # a solver may return a tensor twice
 
     def convert(name: str, value: Any) -> Any:
@@ -54,11 +55,11 @@ def result_to_data(
         return converted[id(value)]
 
     def free(value: Tensor) -> bool:
-        if value.requires_grad:
+        if kept_memory is None or value.requires_grad:
             return False
         memory = _address(value)
         sharing = sum(isinstance(other, Tensor) and _address(other) == memory for other in distinct)
-        return sharing == 1 and not _holds(kept, memory)
+        return sharing == 1 and memory not in kept_memory
 
     if isinstance(result, BaseOutput):
         names = [field.name for field in fields(result)]  # type: ignore[arg-type]
@@ -74,18 +75,23 @@ def result_to_data(
     return tuple(values) if isinstance(result, tuple) else values[0]
 
 
-def _holds(values: Iterable[Any], memory: int) -> bool:
-    """Whether a tensor of this memory may be among some values and in lists, tuples and dicts of them."""
+def _memory_of(values: Iterable[Any]) -> set[int] | None:
+    """The addresses of all tensors among some values and in lists, tuples and dicts of them.
+
+    None if there is a value of which it is unknown what it holds.
+    """
+    addresses: set[int] = set()
     for value in values:
         if isinstance(value, Tensor):
-            if _address(value) == memory:
-                return True
+            addresses.add(_address(value))
         elif isinstance(value, list | tuple | dict):
-            if _holds(value.values() if isinstance(value, dict) else value, memory):
-                return True
+            inside = _memory_of(value.values() if isinstance(value, dict) else value)
+            if inside is None:
+                return None
+            addresses |= inside
         elif not isinstance(value, _WITHOUT_TENSORS):
-            return True  # who knows what is in it
-    return False
+            return None
+    return addresses
 
 
 def _address(tensor: Tensor) -> int:
