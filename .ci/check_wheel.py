@@ -14,7 +14,8 @@ scheduler.set_prior(priordiff.DiagonalPrior(torch.zeros(1), torch.full((1,), 0.5
 scheduler.set_timesteps(6)
 x = torch.randn(2, 32, generator=torch.Generator().manual_seed(0)) * scheduler.init_noise_sigma
 for t in scheduler.timesteps:
-    x = scheduler.step(torch.zeros_like(x), t, x, generator=torch.Generator().manual_seed(1)).prev_sample
+    prediction = torch.zeros_like(scheduler.scale_model_input(x, t))
+    x = scheduler.step(prediction, t, x, generator=torch.Generator().manual_seed(1)).prev_sample
 assert x.shape == (2, 32)
 assert x.isfinite().all()
 
