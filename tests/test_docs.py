@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import priordiff
+from priordiff.schedulers import refusal, scheduler_classes
 from tests.pipelines import tiny
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -58,3 +60,17 @@ def test_the_guide_to_pipelines_runs_with_tiny_ones_in_place_of_those_that_it_lo
     scope = run_blocks("pipelines.md")
     assert len(scope["images"]) == len(scope["prompts"])
     assert len(scope["variants"]) == len(scope["halves"]) == len(scope["prompts"])
+
+
+def test_the_guide_to_schedulers_runs_and_its_table_has_every_scheduler_of_diffusers() -> None:
+    assert torch.isfinite(run_blocks("schedulers.md")["x"]).all()
+    specification = importlib.util.spec_from_file_location("hook", DOCS / "hooks" / "schedulers.py")
+    assert specification is not None
+    assert specification.loader is not None
+    hook = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(hook)
+    page = hook.on_page_markdown((DOCS / "schedulers.md").read_text(encoding="utf-8"))
+    rows = {row.split(" | ")[0].removeprefix("| "): row for row in page.splitlines() if row.startswith("| ")}
+    for name, plain in scheduler_classes().items():
+        row = rows[name.removesuffix("Scheduler")]
+        assert (refusal(plain) or f"`PriorGrad{name}`") in row
