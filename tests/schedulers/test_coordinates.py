@@ -154,3 +154,39 @@ def test_no_tensor_of_the_caller_is_overwritten() -> None:
                     scheduler.step(output, t, x)
                 assert torch.equal(x, torch.full((2, 4), 0.7))
                 assert torch.equal(output, torch.full((2, 4), 0.2))
+
+
+def gradients(
+    name: str, options: dict[str, Any], model_space: str, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Those of a sample's mean square, by the parameters of the prior."""
+    mean, log_std = (0.3 * random(*SHAPE, seed=seed).to(dtype).requires_grad_() for seed in (1, 2))
+    scheduler = with_prior(scheduler_classes()[name](**options), model_space)
+    scheduler.set_prior(DiagonalPrior(mean, log_std.exp()))
+    scheduler.set_timesteps(4)
+    x = random(*SHAPE).to(dtype) * scheduler.init_noise_sigma
+    for t in scheduler.timesteps:
+        x = scheduler.step(0.5 * scheduler.scale_model_input(x, t).tanh(), t, x, return_dict=False)[0]
+    return torch.autograd.grad(x.square().mean(), (mean, log_std))
+
+
+@pytest.mark.parametrize("model_space", ["centered", "data", "white"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("DDIMScheduler", {"clip_sample": True}),
+        ("DDIMScheduler", {"clip_sample": False}),
+        ("DDIMScheduler", {"clip_sample": False, "thresholding": True}),
+        ("DPMSolverMultistepScheduler", {}),
+        ("EulerDiscreteScheduler", {}),
+    ],
+    ids=str,
+)
+def test_gradients_reach_the_prior_through_cheap_steps_too(
+    name: str, options: dict[str, Any], model_space: str
+) -> None:
+    exact = gradients(name, options, model_space, torch.float64)
+    for rough, expected in zip(gradients(name, options, model_space, torch.float32), exact, strict=True):
+        torch.testing.assert_close(
+            rough.double(), expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max())
+        )
