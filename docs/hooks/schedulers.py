@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import diffusers.schedulers
+from diffusers.utils import logging
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # what measures is what tests
 
 from priordiff.schedulers import refusal
 from priordiff.schedulers.coordinates import LINEAR_SOLVERS
+from priordiff.schedulers.predictions import prediction_type_of
+from tests.schedulers.drivers import adds_noise, make
+from tests.schedulers.identity import EXACT, deviation_from_plain, steps_in_float32, tolerance
+from tests.schedulers.networks import prediction_configs
 
 PLACE = "<!-- the table of schedulers -->"
+HEADER = """
+| scheduler | with a prior | calls a step | its network predicts | adds noise | float64 | float32 |
+|---|---|---|---|---|---|---|
+"""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -18,23 +33,50 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return markdown.replace(PLACE, table()) if PLACE in markdown else markdown
 
 
+@cache
 def table() -> str:
     """Every scheduler of diffusers, and what a prior makes of it."""
+    logging.set_verbosity_error()
     names = [name for name in sorted(dir(diffusers.schedulers)) if name.endswith("Scheduler")]
-    rows = "\n".join(_row(name, getattr(diffusers.schedulers, name)) for name in names)
-    return (
-        f"diffusers {diffusers.__version__}:\n\n"
-        "| scheduler | with a prior | its float32 steps are taken in |\n|---|---|---|\n" + rows
-    )
+    rows = (_row(name, getattr(diffusers.schedulers, name)) for name in names)
+    return f"diffusers {diffusers.__version__}:\n{HEADER}" + "\n".join(rows)
 
 
 def _row(name: str, plain: Any) -> str:
-    short = name.removesuffix("Scheduler")
     needs = [library for library in getattr(plain, "_backends", []) if library != "torch"]
-    if needs:
-        return f"| {short} | yes, with {' and '.join(needs)} installed | |"
     reason = refusal(plain)
-    if reason is not None:
-        return f"| {short} | no: {reason} | |"
-    coordinates = "the units of the data" if name in LINEAR_SOLVERS else "white space"
-    return f"| {short} | `PriorGrad{name}` | {coordinates} |"
+    if needs:
+        cells = [f"yes, with {' and '.join(needs)} installed", *[""] * 5]
+    elif reason is not None:
+        cells = [f"no: {reason}", *[""] * 5]
+    else:
+        cells = [
+            f"`PriorGrad{name}`",
+            str(getattr(plain, "order", 1)),
+            _predictions(name),
+            _noise(name, plain),
+            "1e-10" if _measured(name) == EXACT else "1e-6",
+            "data" if name in LINEAR_SOLVERS else "white",
+        ]
+    return "| " + " | ".join([name.removesuffix("Scheduler"), *cells]) + " |"
+
+
+def _predictions(name: str) -> str:
+    types = [prediction_type_of(make(name, **config)) for config in prediction_configs(name)]
+    return ", ".join(each.removesuffix("_prediction") for each in types)
+
+
+def _noise(name: str, plain: Any) -> str:
+    if adds_noise(name):
+        return "yes"
+    return "if asked" if "generator" in inspect.signature(plain.step).parameters else "no"
+
+
+def _measured(name: str) -> float:
+    """The bound on how far states are from the plain solver's, which stops the build if it does not hold."""
+    bound = tolerance(name)
+    for config in prediction_configs(name):
+        found = deviation_from_plain(name, config=config)
+        assert found < bound, f"{name} {config}: states differ by {found:.0e}, more than {bound:.0e}"
+    assert steps_in_float32(name) == (bound != EXACT)
+    return bound

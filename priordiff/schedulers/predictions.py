@@ -8,11 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["data_weight_of_step", "forward_process", "prediction_weights", "signal_and_noise_scale"]
+__all__ = [
+    "data_weight_of_step",
+    "forward_process",
+    "prediction_type_of",
+    "prediction_weights",
+    "signal_and_noise_scale",
+]
 
 # Solvers that take what no configuration names; others without a name take epsilon, or the velocity of a flow
 # if they have a `scale_noise`.
 _FIXED_PREDICTIONS = {
+    "CMStochasticIterativeScheduler": "preconditioned",
+    "ConsistencyDecoderScheduler": "preconditioned",
     "HeliosDMDScheduler": "flow_prediction",
     "IPNDMScheduler": "v_prediction",
     "KarrasVeScheduler": "negative epsilon",
@@ -96,7 +104,7 @@ def prediction_weights(
         skip, out = preconditioning
         signal, noise = signal_and_noise_scale(scheduler, timesteps, like)
         return (1 - skip * signal) / out, -skip * noise / out
-    prediction = _prediction_type(scheduler)
+    prediction = prediction_type_of(scheduler)
     if prediction in _CONSTANT_WEIGHTS:
         return _CONSTANT_WEIGHTS[prediction]
     if prediction not in ("v_prediction", "trigflow", "the score"):
@@ -127,7 +135,7 @@ def data_weight_of_step(
         timestep: what `step` is given.
         like: data whose device, dtype and number of dimensions the weight gets.
     """
-    prediction = _prediction_type(scheduler)
+    prediction = prediction_type_of(scheduler)
     if prediction == "the score":
         return 0.0  # its times are no training steps
     levels = _levels_of_step(scheduler, timestep, like) if prediction == "v_prediction" else None
@@ -160,7 +168,8 @@ def _levels_of_step(scheduler: Any, timestep: Any, like: Tensor) -> tuple[Tensor
     return None
 
 
-def _prediction_type(scheduler: Any) -> str:
+def prediction_type_of(scheduler: Any) -> str:
+    """What the network of a scheduler predicts, in its configuration's word or one of ours."""
     plain = plain_class_of(scheduler)
     unnamed = "flow_prediction" if hasattr(plain, "scale_noise") else "epsilon"
     return _FIXED_PREDICTIONS.get(plain.__name__) or scheduler.config.get("prediction_type", unnamed)

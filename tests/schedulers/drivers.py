@@ -262,3 +262,10 @@ def sample(
 def white_noise_for(name: str, dtype: torch.dtype = torch.float64, batch: int = BATCH) -> Tensor:
     random = torch.Generator().manual_seed(7)
     return torch.randn(batch, *driver_of(name).event, generator=random, dtype=torch.float64).to(dtype)
+
+
+@cache
+def adds_noise(name: str) -> bool:
+    """Whether a scheduler's own steps are random, as it is configured by default."""
+    ends = [sample(make(name, seed=seed), lambda z, t: z, white_noise_for(name), seed)[-1] for seed in (0, 1)]
+    return not torch.equal(*ends)

@@ -15,6 +15,7 @@ from tests.priors.cases import PRIORS, dense
 from tests.schedulers.drivers import (
     BATCH,
     SUPPORTED,
+    adds_noise,
     driver_of,
     initial_state,
     make,
@@ -27,13 +28,7 @@ from tests.schedulers.drivers import (
 from tests.schedulers.identity import deviation, diagonal_prior, steps_in_float32, tolerance
 from tests.schedulers.networks import network_for, white_network
 
-STOCHASTIC = [
-    name
-    for name in SUPPORTED
-    if not torch.equal(
-        *(sample(make(name, seed=seed), white_network, white_noise_for(name), seed)[-1] for seed in (0, 1))
-    )
-]
+STOCHASTIC = [name for name in SUPPORTED if adds_noise(name)]
 # Their step takes a generator and their loop is the plain one.
 PLAIN = [
     name
