@@ -214,9 +214,13 @@ def coordinates_for(
         call: the arguments of the step.
     """
     name = scheduler.plain_class.__name__
-    # A learned variance, beside the prediction, multiplies each element of the noise by its own number.
+    # A learned variance, beside the prediction, multiplies each element of the noise by its own number, and
+    # levels of single tokens do so with the prediction.
     linear = (
-        method == "step" and name in LINEAR_SOLVERS and call["model_output"].shape == call["sample"].shape
+        method == "step"
+        and name in LINEAR_SOLVERS
+        and call["model_output"].shape == call["sample"].shape
+        and call.get("per_token_timesteps") is None
     )
     # Some solvers round to float32 inside, which is the same in float64 only for the same numbers.
     if not linear or call["sample"].dtype == torch.float64:

@@ -189,3 +189,20 @@ def test_a_solver_that_changes_the_resolution_on_its_way_does_not_fit_a_prior() 
     scheduler.set_prior(PRIORS["diagonal"](BATCH))
     with pytest.raises(ValueError, match=r"shape \(2, 8\), which does not fit data of shape \(3, 2, 16\)"):
         sample(scheduler, white_network, white_noise, steps=3)
+
+
+def test_levels_of_single_tokens_are_those_of_white_ones_in_every_dtype() -> None:
+    name, prior = "FlowMatchEulerDiscreteScheduler", PRIORS["dense"](BATCH)
+    white_noise, output = white_noise_for(name), white_noise_for(name).roll(1)
+    timesteps = torch.tensor([[600.0, 300.0]] * BATCH)
+    plain = make(name)
+    plain.set_timesteps(5)
+    z = plain.step(output, plain.timesteps[0], white_noise, per_token_timesteps=timesteps).prev_sample
+    for dtype in (torch.float64, torch.float32):
+        scheduler = make(name, prior=True, model_space="white")
+        scheduler.set_prior(prior.to(dtype))
+        scheduler.set_timesteps(5)
+        x = prior.to_data(white_noise).to(dtype)
+        arguments = (output.to(dtype), scheduler.timesteps[0], x)
+        found = scheduler.step(*arguments, per_token_timesteps=timesteps).prev_sample
+        torch.testing.assert_close(found, prior.to_data(z).to(dtype), rtol=1e-5, atol=1e-5)
