@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from typing import Any
+
 import pytest
 import torch
 from diffusers import DDIMScheduler
@@ -9,8 +12,8 @@ from torch import Tensor
 
 from priordiff import DiagonalPrior, GaussianPrior, with_prior
 from tests.schedulers.drivers import SUPPORTED, driver_of, make, sample, white_noise_for
-from tests.schedulers.identity import diagonal_prior
-from tests.schedulers.networks import MODEL_SPACES, white_network
+from tests.schedulers.identity import coordinates_of_float32, diagonal_prior
+from tests.schedulers.networks import MODEL_SPACES, network_for, white_network
 
 
 @pytest.mark.parametrize("model_space", MODEL_SPACES)
@@ -198,3 +201,19 @@ def test_no_loop_of_diffusers_is_warned_of(name: str, caplog: pytest.LogCaptureF
     scheduler.set_prior(diagonal_prior(driver_of(name).event))
     sample(scheduler, white_network, white_noise_for(name))
     assert not [record for record in caplog.records if record.name.startswith("priordiff")]
+
+
+@pytest.mark.parametrize("coordinates", [nullcontext, coordinates_of_float32])
+@pytest.mark.parametrize(
+    "name", ["DDIMScheduler", "DDPMScheduler", "HeunDiscreteScheduler", "SASolverScheduler"]
+)
+def test_gradients_reach_the_prior_and_the_state_through_the_steps(name: str, coordinates: Any) -> None:
+    def last_state(mean: Tensor, std: Tensor, white_noise: Tensor) -> Tensor:
+        scheduler, prior = make(name, prior=True), DiagonalPrior(mean, std)
+        scheduler.set_prior(prior)
+        return sample(scheduler, network_for(scheduler, prior), white_noise, steps=2)[-1]
+
+    prior, white_noise = diagonal_prior((1, 2), batch=1), white_noise_for(name)[:1, :1, :2]
+    inputs = tuple(each.clone().requires_grad_() for each in (prior.mean, prior.std, white_noise))
+    with coordinates():
+        assert torch.autograd.gradcheck(last_state, inputs)
