@@ -22,9 +22,13 @@ from tests.schedulers.identity import EXACT, deviation_from_plain, steps_in_floa
 from tests.schedulers.networks import prediction_configs
 
 PLACE = "<!-- the table of schedulers -->"
-HEADER = """
-| scheduler | with a prior | calls a step | its network predicts | adds noise | float64 | float32 |
-|---|---|---|---|---|---|---|
+SUPPORTED = """
+| `PriorGrad…Scheduler` | calls a step | its network predicts | adds noise | float64 | float32 |
+|---|---|---|---|---|---|
+"""
+REFUSED = """
+| cannot have a prior | because |
+|---|---|
 """
 
 
@@ -38,27 +42,32 @@ def table() -> str:
     """Every scheduler of diffusers, and what a prior makes of it."""
     logging.set_verbosity_error()
     names = [name for name in sorted(dir(diffusers.schedulers)) if name.endswith("Scheduler")]
-    rows = (_row(name, getattr(diffusers.schedulers, name)) for name in names)
-    return f"diffusers {diffusers.__version__}:\n{HEADER}" + "\n".join(rows)
+    reasons = {name: refusal(getattr(diffusers.schedulers, name)) for name in names}
+    supported = [_row(name) for name, reason in reasons.items() if reason is None]
+    refused = [f"| {_short(name)} | {reason} |" for name, reason in reasons.items() if reason]
+    return (
+        f"diffusers {diffusers.__version__}:\n{SUPPORTED}"
+        + "\n".join(supported)
+        + f"\n{REFUSED}"
+        + "\n".join(refused)
+    )
 
 
-def _row(name: str, plain: Any) -> str:
-    needs = [library for library in getattr(plain, "_backends", []) if library != "torch"]
-    reason = refusal(plain)
-    if needs:
-        cells = [f"yes, with {' and '.join(needs)} installed", *[""] * 5]
-    elif reason is not None:
-        cells = [f"no: {reason}", *[""] * 5]
-    else:
-        cells = [
-            f"`PriorGrad{name}`",
-            str(getattr(plain, "order", 1)),
-            _predictions(name),
-            _noise(name, plain),
-            "1e-10" if _measured(name) == EXACT else "1e-6",
-            "data" if name in LINEAR_SOLVERS else "white",
-        ]
-    return "| " + " | ".join([name.removesuffix("Scheduler"), *cells]) + " |"
+def _row(name: str) -> str:
+    plain = getattr(diffusers.schedulers, name)
+    cells = [
+        _short(name),
+        str(getattr(plain, "order", 1)),
+        _predictions(name),
+        _noise(name, plain),
+        "1e-10" if _measured(name) == EXACT else "1e-6",
+        "data" if name in LINEAR_SOLVERS else "white",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _short(name: str) -> str:
+    return name.removesuffix("Scheduler")
 
 
 def _predictions(name: str) -> str:
