@@ -18,12 +18,12 @@ from tests.schedulers.drivers import (
     parameters_of,
     sample,
     white_noise_for,
-    without_clipping,
 )
 from tests.schedulers.identity import ROUNDED, coordinates_of_float32, deviation_from_plain, tolerance
 from tests.schedulers.networks import MODEL_SPACES, white_network
 
 BOOLEAN = [False, True]
+CLIPPING = ["clip_denoised", "clip_sample", "thresholding"]
 VALUES: dict[str, list[Any]] = {
     "algorithm_type": [
         "deis",
@@ -35,6 +35,9 @@ VALUES: dict[str, list[Any]] = {
         "noise_prediction",
     ],
     "beta_schedule": ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace", "exp"],
+    "clip_denoised": BOOLEAN,
+    "clip_sample": BOOLEAN,
+    "clip_sample_range": [0.5, 1.0],
     "corrector_order": [1, 2],
     "disable_corrector": [[], [0, 1]],
     "eta": [0.0, 0.5, 1.0],
@@ -63,6 +66,7 @@ VALUES: dict[str, list[Any]] = {
     "solver_type": ["midpoint", "heun", "logrho", "bh1", "bh2"],
     "steps_offset": [0, 1],
     "stochastic_sampling": BOOLEAN,
+    "thresholding": BOOLEAN,
     "timestep_spacing": ["linspace", "leading", "trailing"],
     "timestep_type": ["discrete", "continuous"],
     "use_beta_sigmas": BOOLEAN,
@@ -104,15 +108,15 @@ def test_any_configuration_keeps_the_invariants(name: str) -> None:
     )
     def check(config: dict[str, Any], steps: int, model_space: str, single: bool) -> None:
         nonlocal checked
-        config = {**without_clipping(name), **config}
         # v is defined for a² + s² = 1, not for flows, where solvers of diffusers disagree.
         assume(not (config.get("use_flow_sigmas") and config.get("prediction_type") == "v_prediction"))
-        assume(runs(name, config, steps))
+        free = {**config, **{option: False for option in CLIPPING if option in parameters_of(name)}}
+        assume(runs(name, config, steps) and runs(name, free, steps))
         checked += 1
         with coordinates_of_float32() if single else nullcontext():
             assert changes_no_bit(name, config, steps, model_space)
-            within = max(tolerance(name, model_space, config), ROUNDED if single else 0)
-            assert deviation_from_plain(name, None, model_space, config, steps) < within
+            within = max(tolerance(name, model_space, free), ROUNDED if single else 0)
+            assert deviation_from_plain(name, None, model_space, free, steps) < within
 
     check()
     assert checked, "no configuration was tried"
