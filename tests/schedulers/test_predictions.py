@@ -72,6 +72,7 @@ def test_a_step_with_the_training_target_as_output_finds_the_data(name: str, mod
         t = scheduler.timesteps[place].reshape(1)
         x_t = scheduler.add_noise(x0, white_noise, t)
         target = scheduler.training_target(x0, white_noise, t)
+        scheduler.scale_model_input(x_t, t[0])
         takes_batch = name == "DDPMWuerstchenScheduler"
         output = scheduler.step(target, t.expand(len(x0)) if takes_batch else t[0], x_t)
         estimate = getattr(output, "pred_original_sample", None)
