@@ -15,7 +15,7 @@ from torch import Tensor
 from priordiff.priors import GaussianPrior
 from priordiff.schedulers.arguments import PREDICTIONS, STATES, arguments_of_step
 from priordiff.schedulers.coordinates import Coordinates, DataCoordinates, coordinates_for, drawing_in
-from priordiff.schedulers.data_space import ClampInDataSpace
+from priordiff.schedulers.data_space import ClampInDataSpace, clamp_in_data_space
 from priordiff.schedulers.noise_scale import PriorNoiseScale
 from priordiff.schedulers.predictions import forward_process, prediction_weights
 from priordiff.schedulers.results import result_to_data
@@ -25,7 +25,7 @@ __all__ = ["PriorSchedulerMixin"]
 
 logger = get_logger(__name__)
 
-_WITHOUT_STATES = {"_prior", "_coordinates", "_internal_dict", "_clipping_of", "_fitting"}
+_WITHOUT_STATES = {"_prior", "_tiled", "_coordinates", "_internal_dict", "_clipping_of", "_fitting"}
 
 
 class PriorSchedulerMixin:
@@ -69,7 +69,7 @@ class PriorSchedulerMixin:
     _coordinates: Coordinates | None = None
     _clips = False
     _clipping_of: tuple[Any, bool, Any] = (None, False, None)
-    _copies = 1
+    _tiled: GaussianPrior | None = None
     _fitting: tuple[Any, ...] | None = None
     _showed_input = False
     _plain_init_noise_sigma: float | Tensor = 1.0
@@ -106,7 +106,7 @@ class PriorSchedulerMixin:
         """
         if prior is not None and not isinstance(prior, GaussianPrior):
             raise ValueError(f"prior is a {type(prior).__name__}, expected a priordiff.GaussianPrior or None")
-        self._prior, self._copies, self._fitting, self._showed_input = prior, 1, None, False
+        self._prior, self._tiled, self._fitting, self._showed_input = prior, None, None, False
 
     @property
     def model_space(self) -> str:
@@ -204,20 +204,19 @@ class PriorSchedulerMixin:
         plain = super()._threshold_sample  # type: ignore[misc]
         if self._coordinates is None:
             return plain(sample)
-        data = self._coordinates.to_data(sample)
         if not self._clips:
-            return self._coordinates.from_data(plain(data))
+            return self._coordinates.from_data(plain(self._coordinates.to_data(sample)))
         limit = self.config["clip_sample_range"]
-        if data.requires_grad:
-            return self._coordinates.from_data(data.clamp(-limit, limit))
-        return self._coordinates.from_data(data.clamp_(-limit, limit), overwrite=True)
+        return clamp_in_data_space(self._coordinates, sample, -limit, limit)
 
     def _scale_model_input(
         self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Tensor:
+        if self._prior is None:
+            return plain(self, *args, **kwargs)
         sample, *others = args or (kwargs["sample"],)
         kwargs = {name: value for name, value in kwargs.items() if name != "sample"}
-        if self._prior is None or not sample.dim():  # a number is scaled to learn the factor
+        if not sample.dim():  # a number is scaled to learn the factor
             return plain(self, sample, *others, **kwargs)
         prior = self._prior_for(sample, tiled=True)
         self._showed_input = True
@@ -288,11 +287,14 @@ class PriorSchedulerMixin:
         """The prior in use, if it fits the sample; several times over if the sample holds it so."""
         prior = self._prior
         assert prior is not None
-        copies, rest = divmod(sample.shape[0], prior.batch_size)
-        # A pipeline that goes on with all copies hands `step` what it has handed `scale_model_input` before.
-        if prior.batch_size > 1 and copies > 1 and not rest and (tiled or copies == self._copies):
-            self._copies = copies
-            prior = prior.tile(copies)
+        batch = sample.shape[0]
+        if batch > prior.batch_size > 1:
+            copies, rest = divmod(batch, prior.batch_size)
+            if tiled and not rest and (self._tiled is None or self._tiled.batch_size != batch):
+                self._tiled = prior.tile(copies)
+            # A pipeline that goes on with all copies hands `step` what `scale_model_input` had before.
+            if self._tiled is not None and self._tiled.batch_size == batch:
+                prior = self._tiled
         fitting = (sample.shape, sample.dtype, sample.device)
         if fitting != self._fitting:
             prior.require_fit(sample)

@@ -12,7 +12,7 @@ from priordiff.schedulers.coordinates import Coordinates
 from priordiff.schedulers.data_space import MaskInDataSpace
 from priordiff.schedulers.predictions import data_weight_of_step
 
-__all__ = ["DIRECTIONS", "STATES", "arguments_of_step"]
+__all__ = ["DIRECTIONS", "PREDICTIONS", "STATES", "arguments_of_step"]
 
 STATES = (
     "sample",

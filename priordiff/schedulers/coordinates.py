@@ -118,26 +118,10 @@ class WhiteCoordinates:
 
 
 @dataclass(frozen=True)
-class CenteredCoordinates:
-    r"""$y = x - \mu = L z$, for solvers whose step is linear with numbers as coefficients.
-
-    Such a step $S$ lets $L$ through, $L\,S(z, o, n) = S(L z, L o, L n)$: only the noise has to be coloured,
-    and $L^{-1}$ is not needed.
-
-    Args:
-        prior: N(μ, Σ).
-    """
+class _UnitsOfTheData:
+    """What centred coordinates and those of the data share: differences and noise are as large as there."""
 
     prior: GaussianPrior
-
-    def from_data(self, x: Tensor, overwrite: bool = False) -> Tensor:
-        return x.sub_(self.prior.mean) if overwrite else x - self.prior.mean
-
-    def to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
-        return state.add_(self.prior.mean) if overwrite else state + self.prior.mean
-
-    next_to_data = to_data
-    estimate_to_data = to_data
 
     def from_centered(self, r: Tensor) -> Tensor:
         return r
@@ -150,7 +134,28 @@ class CenteredCoordinates:
 
 
 @dataclass(frozen=True)
-class DataCoordinates:
+class CenteredCoordinates(_UnitsOfTheData):
+    r"""$y = x - \mu = L z$, for solvers whose step is linear with numbers as coefficients.
+
+    Such a step $S$ lets $L$ through, $L\,S(z, o, n) = S(L z, L o, L n)$: only the noise has to be coloured,
+    and $L^{-1}$ is not needed.
+
+    Args:
+        prior: N(μ, Σ).
+    """
+
+    def from_data(self, x: Tensor, overwrite: bool = False) -> Tensor:
+        return x.sub_(self.prior.mean) if overwrite else x - self.prior.mean
+
+    def to_data(self, state: Tensor, overwrite: bool = False) -> Tensor:
+        return state.add_(self.prior.mean) if overwrite else state + self.prior.mean
+
+    next_to_data = to_data
+    estimate_to_data = to_data
+
+
+@dataclass(frozen=True)
+class DataCoordinates(_UnitsOfTheData):
     r"""$x$ itself, for linear solvers and a network that predicts the noise.
 
     A linear step $S$ takes the mean along in a known proportion: $x' = S(x, L o, L n) + c\mu$, and likewise
@@ -164,7 +169,6 @@ class DataCoordinates:
         corrects_estimate: whether the solver corrects its estimate, and so brings it to data space, itself.
     """
 
-    prior: GaussianPrior
     next_shift: float = 0.0
     estimate_shift: float = 0.0
     corrects_estimate: bool = False
@@ -185,15 +189,6 @@ class DataCoordinates:
 
     def estimate_to_data(self, estimate: Tensor, overwrite: bool = False) -> Tensor:
         return estimate if self.corrects_estimate else self.to_data(estimate, overwrite)
-
-    def from_centered(self, r: Tensor) -> Tensor:
-        return r
-
-    def to_centered(self, difference: Tensor) -> Tensor:
-        return difference
-
-    def from_white(self, n: Tensor) -> Tensor:
-        return self.prior.color(n)
 
     def _shifted(self, state: Tensor, shift: float, overwrite: bool) -> Tensor:
         if not shift:

@@ -11,9 +11,24 @@ from torch.overrides import TorchFunctionMode
 
 from priordiff.schedulers.coordinates import Coordinates
 
-__all__ = ["ClampInDataSpace", "MaskInDataSpace"]
+__all__ = ["ClampInDataSpace", "MaskInDataSpace", "clamp_in_data_space"]
 
 _CLAMPS = {torch.clamp, torch.clip, Tensor.clamp, Tensor.clip}
+
+
+def clamp_in_data_space(coordinates: Coordinates, state: Tensor, *limits: Any, **named_limits: Any) -> Tensor:
+    r"""$z \mapsto L^{-1}(\operatorname{clamp}(\mu + L z) - \mu)$: the clamp of the data behind a state.
+
+    Args:
+        coordinates: those of the state.
+        state: z.
+        *limits: those of `torch.clamp`.
+        **named_limits: likewise.
+    """
+    data = coordinates.to_data(state)
+    if data.requires_grad:
+        return coordinates.from_data(torch.clamp(data, *limits, **named_limits))
+    return coordinates.from_data(torch.clamp(data, *limits, **named_limits, out=data), overwrite=True)
 
 
 class ClampInDataSpace(TorchFunctionMode):
@@ -21,8 +36,8 @@ class ClampInDataSpace(TorchFunctionMode):
 
     A diffusers solver that is configured to clip writes `pred_original_sample.clamp(-range, range)` in the
     middle of its `step`. When the solver runs on $z = L^{-1}(x - \mu)$, the range is still meant for $x$; so
-    a clamp of a tensor of the state's shape becomes $z \mapsto L^{-1}(\operatorname{clamp}(\mu + L z) -
-    \mu)$. Clamps of anything else, such as a variance, are left alone.
+    a clamp of a tensor of the state's shape becomes `clamp_in_data_space`. Clamps of anything else, such as a
+    variance, are left alone.
 
     Args:
         coordinates: in which the solver steps.
@@ -43,11 +58,7 @@ class ClampInDataSpace(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if function in _CLAMPS and args and args[0].shape == self.shape:
-            data = self.coordinates.to_data(args[0])
-            if data.requires_grad:
-                return self.coordinates.from_data(function(data, *args[1:], **kwargs))
-            clamped = torch.clamp(data, *args[1:], **kwargs, out=data)
-            return self.coordinates.from_data(clamped, overwrite=True)
+            return clamp_in_data_space(self.coordinates, *args, **kwargs)
         return function(*args, **kwargs)
 
 

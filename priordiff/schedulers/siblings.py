@@ -92,7 +92,8 @@ def prior_scheduler_named(name: str) -> Any:
     Raises:
         AttributeError: if diffusers has no such scheduler, or it cannot have a prior; the message says why.
     """
-    plain = getattr(diffusers.schedulers, name.removeprefix(_PREFIX), None) if _is_name(name) else None
+    is_ours = name.startswith(_PREFIX) and name.endswith("Scheduler")
+    plain = getattr(diffusers.schedulers, name.removeprefix(_PREFIX), None) if is_ours else None
     if plain is None:
         raise AttributeError(f"module 'priordiff' has no attribute {name!r}")
     try:
@@ -130,10 +131,6 @@ def refusal(plain: Any) -> str | None:
     if plain.__name__ in _SEVERAL_OUTPUTS:
         return f"its network predicts {_SEVERAL_OUTPUTS[plain.__name__]}, not one tensor like the sample"
     return None
-
-
-def _is_name(name: str) -> bool:
-    return name.startswith(_PREFIX) and name.endswith("Scheduler")
 
 
 def _reduce(self: Any) -> tuple[Any, ...]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from priordiff import DensePrior, DiagonalPrior, GaussianPrior, with_prior
-from priordiff.schedulers import affine, coordinates, scheduler_classes
+from priordiff.schedulers import coordinates, scheduler_classes
+from tests.schedulers.identity import coordinates_of_float32
 
 SHAPE = (2, 3, 2, 4)
 # These round to float32 inside, or read their noise levels from float32 tables outside the solver.
@@ -60,15 +61,6 @@ def sample(scheduler: Any, prior: GaussianPrior) -> list[Tensor]:
     return returned
 
 
-def linear_whatever_the_dtype(
-    scheduler: Any, method: str, prior: GaussianPrior, call: dict[str, Any]
-) -> coordinates.Coordinates:
-    like = call["sample"].float()
-    return coordinates.coordinates_for(
-        scheduler, method, prior, {**call, "sample": like, "model_output": call["model_output"].float()}
-    )
-
-
 def clips_by_choice(name: str) -> bool:
     return "clip_sample" in inspect.signature(scheduler_classes()[name].__init__).parameters
 
@@ -88,15 +80,14 @@ def test_a_linear_solver_lets_the_covariance_through(
     mean: Tensor | float,
     model_space: str,
     clips: bool,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plain = scheduler_classes()[name]
     scheduler = with_prior(plain(clip_sample=clips) if clips_by_choice(name) else plain(), model_space)
     prior = make_prior(structure, mean)
     expected = sample(scheduler, prior)
-    monkeypatch.setattr(affine, "coordinates_for", linear_whatever_the_dtype)
     tolerance = {"rtol": 1e-6, "atol": 1e-5} if name in ROUGH else {"rtol": 1e-10, "atol": 1e-10}
-    torch.testing.assert_close(sample(scheduler, prior), expected, **tolerance)
+    with coordinates_of_float32():
+        torch.testing.assert_close(sample(scheduler, prior), expected, **tolerance)
 
 
 def unclipped(name: str) -> Any:
