@@ -97,22 +97,12 @@ class GaussianPrior(ABC):
         prior = self.to(device).to(white.dtype)
         return prior.to_data(white)
 
-    def to_white(self, x: Tensor, overwrite: bool = False) -> Tensor:
-        r"""$z = L^{-1}(x - \mu)$: data to the space where the prior is N(0, I).
-
-        Args:
-            x: data (batch, …).
-            overwrite: the result may take the place of `x`, which saves a buffer; not under autograd.
-        """
+    def to_white(self, x: Tensor) -> Tensor:
+        r"""$z = L^{-1}(x - \mu)$: data to the space where the prior is N(0, I)."""
         return self.whiten(x - self.mean)
 
-    def to_data(self, z: Tensor, overwrite: bool = False) -> Tensor:
-        r"""$x = \mu + L z$, the inverse of `to_white`.
-
-        Args:
-            z: white (batch, …).
-            overwrite: the result may take the place of `z`, which saves a buffer; not under autograd.
-        """
+    def to_data(self, z: Tensor) -> Tensor:
+        r"""$x = \mu + L z$, the inverse of `to_white`."""
         return self.mean + self.color(z)
 
     def mahalanobis(self, r: Tensor) -> Tensor:

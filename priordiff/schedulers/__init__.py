@@ -1,7 +1,7 @@
 """Where priors meet diffusers: schedulers whose noise is any Gaussian."""
 
 from priordiff.schedulers.affine import PriorSchedulerMixin
-from priordiff.schedulers.fractional_ddpm import FractionalDDPMScheduler, FractionalDDPMSchedulerOutput
+from priordiff.schedulers.fractional_ddpm import FractionalDDPMScheduler
 from priordiff.schedulers.loss_weights import min_snr_weight, p2_weight, snr
 from priordiff.schedulers.predictions import prediction_weights, signal_and_noise_scale
 from priordiff.schedulers.priorgrad import PriorGradScheduler
@@ -15,7 +15,6 @@ from priordiff.schedulers.siblings import (
 
 __all__ = [
     "FractionalDDPMScheduler",
-    "FractionalDDPMSchedulerOutput",
     "PriorGradScheduler",
     "PriorSchedulerMixin",
     "min_snr_weight",

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any, ClassVar
 
 import torch
-from diffusers.configuration_utils import FrozenDict
 from diffusers.utils.logging import get_logger
 from torch import Tensor
 
 from priordiff.priors import GaussianPrior
-from priordiff.schedulers.arguments import PREDICTIONS, STATES, arguments_of_step
-from priordiff.schedulers.coordinates import Coordinates, DataCoordinates, coordinates_for, drawing_in
-from priordiff.schedulers.data_space import ClampInDataSpace, clamp_in_data_space
-from priordiff.schedulers.noise_scale import PriorNoiseScale
+from priordiff.schedulers.configurations import NOISE_LEVELS, with_noise_levels
+from priordiff.schedulers.data_space import ClampInDataSpace
+from priordiff.schedulers.noise_scale import PriorNoiseScale, fitted_to
 from priordiff.schedulers.predictions import forward_process, prediction_weights
-from priordiff.schedulers.results import result_to_data
-from priordiff.schedulers.wrapping import by_name, check_model_space, delegate, init_with_model_space
+from priordiff.schedulers.white_space import (
+    PREDICTIONS,
+    STATES,
+    WhiteSpace,
+    arguments_to_white,
+    names_of_results,
+    results_to_data,
+)
+from priordiff.schedulers.wrapping import check_model_space, delegate, init_with_model_space
 
 __all__ = ["PriorSchedulerMixin"]
 
 logger = get_logger(__name__)
-
-_WITHOUT_STATES = {"_prior", "_tiled", "_coordinates", "_internal_dict", "_clipping_of", "_fitting"}
 
 
 class PriorSchedulerMixin:
@@ -65,12 +68,12 @@ class PriorSchedulerMixin:
 
     plain_class: Any
     config: Any
+    kept_from_configurations: ClassVar[tuple[str, ...]] = NOISE_LEVELS
+    _names_of_results: Mapping[str, tuple[str, ...]]
     _prior: GaussianPrior | None = None
-    _coordinates: Coordinates | None = None
-    _clips = False
-    _clipping_of: tuple[Any, bool, Any] = (None, False, None)
-    _tiled: GaussianPrior | None = None
-    _fitting: tuple[Any, ...] | None = None
+    _fitted: tuple[Any, WhiteSpace] | None = None
+    _copies = 1
+    _solver_space: WhiteSpace | None = None
     _showed_input = False
     _plain_init_noise_sigma: float | Tensor = 1.0
 
@@ -84,7 +87,8 @@ class PriorSchedulerMixin:
         for name, plain in inspect.getmembers(cls.plain_class, inspect.isfunction):
             handler = _handler(name, plain)
             if handler is not None:
-                methods[name] = delegate(plain, handler)
+                methods[name] = delegate(cls.plain_class, plain, handler)
+        cls._names_of_results = {name: names_of_results(getattr(cls.plain_class, name)) for name in list(methods)[1:]}
         for name, method in methods.items():
             if name not in vars(cls):
                 setattr(cls, name, method)
@@ -99,14 +103,15 @@ class PriorSchedulerMixin:
 
         Args:
             prior: one Gaussian for every item of the batch, or one for all of them. It belongs to a call, not
-                to the configuration: it is not saved.
+                to the configuration: it is not saved. It may be more precise than the states, in which case
+                it is rounded to their dtype; under autocast, where dtypes vary, it follows them.
 
         Raises:
             ValueError: if it is not a `GaussianPrior`.
         """
         if prior is not None and not isinstance(prior, GaussianPrior):
             raise ValueError(f"prior is a {type(prior).__name__}, expected a priordiff.GaussianPrior or None")
-        self._prior, self._tiled, self._fitting, self._showed_input = prior, None, None, False
+        self._prior, self._fitted, self._copies, self._showed_input = prior, None, 1, False
 
     @property
     def model_space(self) -> str:
@@ -140,23 +145,22 @@ class PriorSchedulerMixin:
             ValueError: if the prior does not fit the sample.
             NotImplementedError: if the wrapped scheduler has no forward process.
         """
-        return self._add_noise(forward_process, (original_samples, noise, timesteps), {})
+        given = {"original_samples": original_samples, "noise": noise, "timesteps": timesteps}
+        return forward_process(self, **given) if self._prior is None else self._add_noise(forward_process, given)
 
-    def scale_model_input(self, sample: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def scale_model_input(self, sample: Tensor, timestep: int | float | Tensor | None = None) -> Tensor:
         r"""What the network sees of a state $x_t$, in the model's space.
 
         A batch that is a multiple of the prior's holds it several times over, as in classifier-free guidance.
 
         Args:
             sample: $x_t$ (batch, …), in data space.
-            *args: what the wrapped scheduler takes: the timestep.
-            **kwargs: likewise.
+            timestep: current timestep.
 
         Raises:
             ValueError: if the prior does not fit the sample.
         """
-        plain = getattr(self.plain_class, "scale_model_input", lambda self, sample, *args, **kwargs: sample)
-        return self._scale_model_input(plain, (sample, *args), kwargs)
+        return sample if self._prior is None else self._scale_model_input(_not_scaled, {"sample": sample})
 
     def training_target(self, x0: Tensor, white_noise: Tensor, timesteps: Tensor) -> Tensor:
         """What the network has to predict, in the model's space and by the config's prediction type.
@@ -193,75 +197,85 @@ class PriorSchedulerMixin:
             ValueError: if the prior does not fit the sample.
             TypeError: if the wrapped `step` takes a tensor like a state of which it is unknown what it is.
         """
-        return self._step(self.plain_class.step, (model_output, timestep, sample, *args), kwargs)
+        raise NotImplementedError(f"{self.plain_class.__name__} has no method `step`")
 
-    @classmethod
-    def _get_compatibles(cls) -> list[type]:
-        return cls.plain_class._get_compatibles()
+    def _step(self, plain: Callable[..., Any], given: dict[str, Any]) -> Any:
+        """Whiten, step, colour."""
+        sample = next(given[name] for name in STATES if name in given)
+        space = self._space_for(sample, copied=plain.__name__.startswith("batch"))
+        if not given.keys().isdisjoint(PREDICTIONS):
+            self._warn_of_unseen_prior(space.prior)
+        arguments = arguments_to_white(self, space, given, sample)
+        with self._solving(space, sample.shape):
+            result = plain(self, **arguments)
+        return results_to_data(space, result, self._names_of_results[plain.__name__])
+
+    @contextmanager
+    def _solving(self, space: WhiteSpace, shape: torch.Size) -> Iterator[None]:
+        """While the wrapped solver runs, everything that it calls on itself is the plain scheduler's."""
+        clips = any(value is True for name, value in self.config.items() if name.startswith("clip"))
+        prior, self._prior, self._solver_space = self._prior, None, space
+        try:
+            with ClampInDataSpace(space, shape) if clips else nullcontext():
+                yield
+        finally:
+            self._prior, self._solver_space = prior, None
 
     def _threshold_sample(self, sample: Tensor) -> Tensor:
-        """Dynamic thresholding, or clipping, in data space."""
-        plain = super()._threshold_sample  # type: ignore[misc]
-        if self._coordinates is None:
-            return plain(sample)
-        if not self._clips:
-            return self._coordinates.from_data(plain(self._coordinates.to_data(sample)))
-        limit = self.config["clip_sample_range"]
-        return clamp_in_data_space(self._coordinates, sample, -limit, limit)
+        """Dynamic thresholding, which a solver calls within its step, in data space."""
+        plain, space = super()._threshold_sample, self._solver_space  # type: ignore[misc]
+        return plain(sample) if space is None else space.from_data(plain(space.to_data(sample)))
 
-    def _scale_model_input(
-        self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Tensor:
-        if self._prior is None:
-            return plain(self, *args, **kwargs)
-        sample, *others = args or (kwargs["sample"],)
-        kwargs = {name: value for name, value in kwargs.items() if name != "sample"}
+    def _scale_model_input(self, plain: Callable[..., Tensor], given: dict[str, Any]) -> Tensor:
+        sample = given["sample"]
         if not sample.dim():  # a number is scaled to learn the factor
-            return plain(self, sample, *others, **kwargs)
-        prior = self._prior_for(sample, tiled=True)
-        self._showed_input = True
-        if self.model_space == "white":
-            return plain(self, prior.to_white(sample), *others, **kwargs)
+            return plain(self, **given)
+        space, self._showed_input = self._space_for(sample, copied=True), True
+        white = self.model_space == "white"
         # The plain scaling multiplies by a number, which L lets through: no need to whiten and colour.
-        centered = plain(self, sample - prior.mean, *others, **kwargs)
-        return prior.mean + centered if self.model_space == "data" else centered
+        seen = plain(self, **{**given, "sample": space.from_data(sample) if white else sample - space.prior.mean})
+        return space.prior.mean + seen if self.model_space == "data" else seen
 
-    def _add_noise(
-        self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Tensor:
-        if self._prior is None:
-            return plain(self, *args, **kwargs)
-        arguments = by_name(self.plain_class, plain, args, kwargs)
-        name = next(name for name in ("original_samples", "sample") if name in arguments)
-        x0, noise = arguments[name], arguments.get("noise")
-        prior = self._prior_for(x0)
+    def _add_noise(self, plain: Callable[..., Tensor], given: dict[str, Any]) -> Tensor:
+        name = "original_samples" if "original_samples" in given else "sample"
+        space, x0, noise = self._space_for(given[name]), given[name], given.get("noise")
         if noise is None:  # drawn inside
-            return prior.to_data(plain(self, **{**arguments, name: prior.to_white(x0)}))
-        centered = {**arguments, name: x0 - prior.mean, "noise": prior.color(noise)}
-        return prior.mean + plain(self, **centered)
+            return space.to_data(plain(self, **{**given, name: space.from_data(x0)}))
+        mean = space.prior.mean
+        return mean + plain(self, **{**given, name: x0 - mean, "noise": space.to_centered(noise)})
 
-    def _get_velocity(
-        self, plain: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Tensor:
-        arguments = by_name(self.plain_class, plain, args, kwargs)
-        x0, noise = self._in_model_space(arguments["sample"], arguments["noise"])
-        return plain(self, x0, noise, arguments["timesteps"])
+    def _get_velocity(self, plain: Callable[..., Tensor], given: dict[str, Any]) -> Tensor:
+        x0, noise = self._in_model_space(given["sample"], given["noise"])
+        return plain(self, x0, noise, given["timesteps"])
 
-    def _step(self, plain: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def _in_model_space(self, x0: Tensor, white_noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Data and noise as they appear in what the network predicts."""
         if self._prior is None:
-            return plain(self, *args, **kwargs)
-        given = by_name(self.plain_class, plain, args, kwargs)
-        sample = next(given[name] for name in STATES if name in given)
-        prior = self._prior_for(sample, tiled=plain.__name__.startswith("batch"))
-        if not given.keys().isdisjoint(PREDICTIONS):
-            self._warn_of_unseen_prior(prior)
-        coordinates = coordinates_for(self, plain.__name__, prior, given)
-        arguments = arguments_of_step(self, coordinates, given, sample)
-        with self._solving(coordinates, sample.shape):
-            result = drawing_in(coordinates, plain)(self, **arguments)
-        del arguments  # before the results get memory of their own
-        kept = [value for name, value in vars(self).items() if name not in _WITHOUT_STATES]
-        return result_to_data(coordinates, result, plain, [*kept, *given.values()])
+            return x0, white_noise
+        space = self._space_for(x0)
+        if self.model_space == "white":
+            return space.from_data(x0), white_noise
+        return x0 if self.model_space == "data" else x0 - space.prior.mean, space.to_centered(white_noise)
+
+    def _space_for(self, sample: Tensor, copied: bool = False) -> WhiteSpace:
+        """The white space of a sample that the prior fits, or fits several times over.
+
+        Args:
+            sample: a state, or data.
+            copied: whether it may hold several copies of the batch, as what guidance shows the network. A
+                pipeline that goes on with all of them hands `step` as many.
+        """
+        prior = self._prior
+        assert prior is not None
+        seen = (sample.shape, sample.dtype, sample.device, copied)
+        if self._fitted is None or self._fitted[0] != seen:
+            copies, rest = divmod(sample.shape[0], prior.batch_size)
+            if copied and not rest:
+                self._copies = copies
+            if prior.batch_size > 1 and copies == self._copies > 1:
+                prior = prior.tile(copies)
+            self._fitted = seen, WhiteSpace(fitted_to(sample, prior), sample.dtype)
+        return self._fitted[1]
 
     def _warn_of_unseen_prior(self, prior: GaussianPrior) -> None:
         """Warns, once for each prior, of a loop that shows the network the states themselves."""
@@ -274,63 +288,14 @@ class PriorSchedulerMixin:
             "what that returns; if it is shown the state itself, the space is 'data'"
         )
 
-    def _in_model_space(self, x0: Tensor, white_noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Data and noise as they appear in what the network predicts."""
-        if self._prior is None:
-            return x0, white_noise
-        prior = self._prior_for(x0)
-        if self.model_space == "white":
-            return prior.to_white(x0), white_noise
-        return x0 if self.model_space == "data" else x0 - prior.mean, prior.color(white_noise)
+    @classmethod
+    def extract_init_dict(cls, config_dict, **kwargs):  # type: ignore[no-untyped-def]
+        """What `from_config` makes of a configuration, without a change of the noise levels."""
+        return super().extract_init_dict(with_noise_levels(cls, config_dict, kwargs), **kwargs)  # type: ignore[misc]
 
-    def _prior_for(self, sample: Tensor, tiled: bool = False) -> GaussianPrior:
-        """The prior in use, if it fits the sample; several times over if the sample holds it so."""
-        prior = self._prior
-        assert prior is not None
-        batch = sample.shape[0]
-        if batch > prior.batch_size > 1:
-            copies, rest = divmod(batch, prior.batch_size)
-            if tiled and not rest and (self._tiled is None or self._tiled.batch_size != batch):
-                self._tiled = prior.tile(copies)
-            # A pipeline that goes on with all copies hands `step` what `scale_model_input` had before.
-            if self._tiled is not None and self._tiled.batch_size == batch:
-                prior = self._tiled
-        fitting = (sample.shape, sample.dtype, sample.device)
-        if fitting != self._fitting:
-            prior.require_fit(sample)
-            self._fitting = fitting
-        return prior
-
-    @contextmanager
-    def _solving(self, coordinates: Coordinates, shape: torch.Size) -> Iterator[None]:
-        """While the wrapped solver runs, everything that it calls on itself is the plain scheduler's."""
-        prior, config = self._prior, self.config
-        self._clips, thresholding = self._clipping(config)
-        clamp: AbstractContextManager[Any] = nullcontext()
-        self._prior, self._coordinates = None, coordinates
-        if isinstance(coordinates, DataCoordinates) and coordinates.shifts_nothing:
-            self._coordinates = None  # what the solver does to its data is right as it is
-        elif thresholding is not None:
-            self._internal_dict = thresholding
-        elif self._clips:
-            clamp = ClampInDataSpace(coordinates, shape)
-        try:
-            with clamp:
-                yield
-        finally:
-            self._prior, self._coordinates, self._internal_dict = prior, None, config
-
-    def _clipping(self, config: Any) -> tuple[bool, Any]:
-        """Whether a configuration has the solver clip, and one that has it ask `_threshold_sample` to."""
-        if self._clipping_of[0] is not config:
-            clips = not config.get("thresholding") and any(
-                value is True for name, value in config.items() if name.startswith("clip")
-            )
-            # A solver that knows both thresholds first, and clips only where it may not.
-            asks = clips and "thresholding" in config and "clip_sample_range" in config
-            thresholding = FrozenDict({**config, "thresholding": True}) if asks else None
-            self._clipping_of = config, clips, thresholding
-        return self._clipping_of[1:]
+    @classmethod
+    def _get_compatibles(cls) -> list[type]:
+        return cls.plain_class._get_compatibles()
 
 
 def _handler(name: str, plain: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -342,6 +307,11 @@ def _handler(name: str, plain: Callable[..., Any]) -> Callable[..., Any] | None:
     if name == "get_velocity":
         return PriorSchedulerMixin._get_velocity
     takes_state = any(parameter in STATES for parameter in inspect.signature(plain).parameters)
-    if takes_state and name.startswith(("step", "batch_step", "undo_step", "add_noise_to")):
+    if name == "step" or takes_state and name.startswith(("step", "batch_step", "undo_step", "add_noise_to")):
         return PriorSchedulerMixin._step
     return None
+
+
+def _not_scaled(scheduler: Any, sample: Tensor) -> Tensor:
+    """What a solver of flow matching, which has no such method, would do as `scale_model_input`."""
+    return sample

@@ -1,34 +1,20 @@
-"""What acts on single elements, a clamp or a mask, acts on the data, whatever space the solver works in."""
+"""What acts on single elements, a clamp or a mask, acts on the data, though the solver works in white space."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from priordiff.schedulers.coordinates import Coordinates
+if TYPE_CHECKING:
+    from priordiff.schedulers.white_space import WhiteSpace
 
-__all__ = ["ClampInDataSpace", "MaskInDataSpace", "clamp_in_data_space"]
+__all__ = ["ClampInDataSpace", "MaskInDataSpace"]
 
 _CLAMPS = {torch.clamp, torch.clip, Tensor.clamp, Tensor.clip}
-
-
-def clamp_in_data_space(coordinates: Coordinates, state: Tensor, *limits: Any, **named_limits: Any) -> Tensor:
-    r"""$z \mapsto L^{-1}(\operatorname{clamp}(\mu + L z) - \mu)$: the clamp of the data behind a state.
-
-    Args:
-        coordinates: those of the state.
-        state: z.
-        *limits: those of `torch.clamp`.
-        **named_limits: likewise.
-    """
-    data = coordinates.to_data(state)
-    if data.requires_grad:
-        return coordinates.from_data(torch.clamp(data, *limits, **named_limits))
-    return coordinates.from_data(torch.clamp(data, *limits, **named_limits, out=data), overwrite=True)
 
 
 class ClampInDataSpace(TorchFunctionMode):
@@ -36,17 +22,18 @@ class ClampInDataSpace(TorchFunctionMode):
 
     A diffusers solver that is configured to clip writes `pred_original_sample.clamp(-range, range)` in the
     middle of its `step`. When the solver runs on $z = L^{-1}(x - \mu)$, the range is still meant for $x$; so
-    a clamp of a tensor of the state's shape becomes `clamp_in_data_space`. Clamps of anything else, such as a
-    variance, are left alone.
+    a clamp of a tensor of the state's shape becomes $z \mapsto L^{-1}(\operatorname{clamp}(\mu + L z) -
+    \mu)$. Clamps of anything else, such as a variance, are left alone. Solvers offer no method to override
+    for this, as they do for thresholding.
 
     Args:
-        coordinates: in which the solver steps.
+        space: in which the solver steps.
         shape: shape of the state; tensors of other shapes are not states.
     """
 
-    def __init__(self, coordinates: Coordinates, shape: torch.Size) -> None:
+    def __init__(self, space: WhiteSpace, shape: torch.Size) -> None:
         super().__init__()
-        self.coordinates = coordinates
+        self.space = space
         self.shape = shape
 
     def __torch_function__(
@@ -58,7 +45,8 @@ class ClampInDataSpace(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if function in _CLAMPS and args and args[0].shape == self.shape:
-            return clamp_in_data_space(self.coordinates, *args, **kwargs)
+            state, *limits = args
+            return self.space.from_data(function(self.space.to_data(state), *limits, **kwargs))
         return function(*args, **kwargs)
 
 
@@ -70,24 +58,24 @@ class MaskInDataSpace:
     with $L$. With this object in the mask's place the same expression mixes the data.
 
     Args:
-        coordinates: in which the solver steps; the mean drops out of a mixture.
+        space: in which the solver steps; the mean drops out of a mixture.
         mask: m, broadcastable to the data.
 
     Example:
         >>> from priordiff import DiagonalPrior
-        >>> from priordiff.schedulers.coordinates import WhiteCoordinates
-        >>> coordinates = WhiteCoordinates(DiagonalPrior(0.0, 0.5))
-        >>> mask = MaskInDataSpace(coordinates, torch.tensor([[1.0, 0.0]]))
+        >>> from priordiff.schedulers.white_space import WhiteSpace
+        >>> space = WhiteSpace(DiagonalPrior(0.0, 0.5), torch.float32)
+        >>> mask = MaskInDataSpace(space, torch.tensor([[1.0, 0.0]]))
         >>> mask * torch.ones(1, 2) + (1.0 - mask) * torch.full((1, 2), 3.0)
         tensor([[1., 3.]])
     """
 
-    def __init__(self, coordinates: Coordinates, mask: Tensor) -> None:
-        self.coordinates = coordinates
+    def __init__(self, space: WhiteSpace, mask: Tensor) -> None:
+        self.space = space
         self.mask = mask
 
     def __mul__(self, state: Tensor) -> Tensor:
-        return self.coordinates.from_centered(self.mask * self.coordinates.to_centered(state))
+        return self.space.from_centered(self.mask * self.space.to_centered(state))
 
     def __rsub__(self, number: float) -> MaskInDataSpace:
-        return MaskInDataSpace(self.coordinates, number - self.mask)
+        return MaskInDataSpace(self.space, number - self.mask)

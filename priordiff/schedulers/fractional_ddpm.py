@@ -2,147 +2,95 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.schedulers.scheduling_utils import SchedulerMixin
-from diffusers.utils.outputs import BaseOutput
-from diffusers.utils.torch_utils import randn_tensor
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler, DDPMSchedulerOutput
 from torch import Tensor
 
-from priordiff.schedulers.noise_levels import align_betas, betas_for_steps, linear_betas
+from priordiff.schedulers.noise_levels import align_betas, betas_for_steps
 
-__all__ = ["FractionalDDPMScheduler", "FractionalDDPMSchedulerOutput"]
-
-PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
-VARIANCE_TYPES = ("fixed_small", "fixed_large")
+__all__ = ["FractionalDDPMScheduler"]
 
 
-@dataclass
-class FractionalDDPMSchedulerOutput(BaseOutput):
-    """What `step` returns.
+class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
+    r"""The DDPM of diffusers, which samples on any short list of betas, too.
 
-    Args:
-        prev_sample: the state after the step, which goes into the next one.
-        pred_original_sample: the data that the network's output implies at this step.
-    """
+    The betas of sampling may be others than those of training: each step is given the fractional training
+    step with the same noise level (DiffWave, Kong et al., ICLR 2021, appendix C), so the network has to
+    accept fractional steps. Such a list is a schedule of its own, and DDPM's step (Ho et al., 2020, algorithm
+    2) is taken on it: $x \leftarrow (x - \beta_s/\sqrt{1-\bar\alpha_s}\,\epsilon_\theta)/\sqrt{\alpha_s} +
+    \sigma_s n$.
 
-    prev_sample: Tensor
-    pred_original_sample: Tensor
-
-
-class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
-    r"""DDPM's ancestral sampler on any short list of betas, aligned to fractional training steps.
-
-    $x \leftarrow (x - \beta_s/\sqrt{1-\bar\alpha_s}\,\epsilon_\theta)/\sqrt{\alpha_s} + \sigma_s n$ with
-    $\sigma_s^2 = \beta_s(1-\bar\alpha_{s-1})/(1-\bar\alpha_s)$ or $\sigma_s^2 = \beta_s$, and no noise in
-    the last step (Ho et al., 2020, algorithm 2). The betas of sampling may be others than those of training:
-    each step is given the fractional training step with the same noise level (DiffWave, Kong et al., ICLR
-    2021, appendix C), so the network has to accept fractional steps.
-
-    Args:
-        num_train_timesteps: T, length of the training schedule.
-        beta_start: first training beta.
-        beta_end: last training beta; those between are spaced linearly.
-        prediction_type: "epsilon", "sample" or "v_prediction".
-        variance_type: the variance $\sigma_s^2$, the first ("fixed_small") or the second ("fixed_large"). The
-            first is exact for data that is a single point, the second for data that is N(0, I): the better
-            a prior fits, the closer whitened data comes to that, and few steps with "fixed_small" then lose
-            loudness.
-
-    Raises:
-        ValueError: if an argument is out of range.
+    The arguments are those of `diffusers.DDPMScheduler`, with one more value of `timestep_spacing`: "angle",
+    for noise levels that are spaced evenly in $\arccos\sqrt{\bar\alpha}$.
 
     Example:
-        >>> scheduler = FractionalDDPMScheduler()
-        >>> scheduler.set_timesteps(6)
+        >>> scheduler = FractionalDDPMScheduler(num_train_timesteps=50, beta_end=0.05)
+        >>> scheduler.set_timesteps(betas=[1e-4, 0.01, 0.5])
         >>> scheduler.timesteps.shape, bool(scheduler.timesteps[-1] == 0)
-        (torch.Size([6]), True)
+        (torch.Size([3]), True)
     """
 
-    order = 1
-
-    @register_to_config
-    def __init__(
-        self,
-        num_train_timesteps: int = 50,
-        beta_start: float = 1e-4,
-        beta_end: float = 0.05,
-        prediction_type: str = "epsilon",
-        variance_type: str = "fixed_small",
-    ) -> None:
-        if variance_type not in VARIANCE_TYPES:
-            raise ValueError(
-                f"variance_type={variance_type!r}, expected one of {', '.join(map(repr, VARIANCE_TYPES))}"
-            )
-        if prediction_type not in PREDICTION_TYPES:
-            raise ValueError(
-                f"prediction_type={prediction_type!r}, expected one of "
-                f"{', '.join(map(repr, PREDICTION_TYPES))}"
-            )
-        self._train_betas = linear_betas(num_train_timesteps, beta_start, beta_end)
-        self.betas = torch.from_numpy(self._train_betas)
-        self.alphas = 1 - self.betas
-        self.alphas_cumprod = self.alphas.cumprod(0)
-        self.init_noise_sigma = 1.0
-        self.num_inference_steps: int | None = None
-        self._set_inference_betas(self._train_betas)
+    # ᾱ of the list of betas that is sampled on, from the data to the noise, for float64 and for other states;
+    # None for whole training steps.
+    _list_levels: tuple[Tensor, Tensor] | None = None
+    _on_list = False
+    # Whether the caller has drawn the noise of a step, and the variance that it shall have.
+    _noise_is_given = False
+    _variance: Tensor | None = None
 
     def set_timesteps(
         self,
         num_inference_steps: int | None = None,
         device: torch.device | str | None = None,
+        timesteps: Sequence[int] | None = None,
         betas: Sequence[float] | np.ndarray | Tensor | None = None,
     ) -> None:
-        r"""Chooses the steps of sampling, by their number or by their betas.
+        r"""Chooses the steps of sampling: by their number, as training steps, or by their betas.
 
-        A number of steps stands for: the whole training schedule if it is `num_train_timesteps`; the
-        published lists for 6 and 12 steps of the published training schedule (50 betas from 1e-4 to 0.05);
-        otherwise, noise levels evenly spaced in the angle $\arccos\sqrt{\bar\alpha}$ from the first training
-        step to the last.
+        With the timestep spacing "angle" a number of steps stands for: all training steps if it is that of
+        training; the published lists for 6 and 12 steps of the published training schedule (50 betas from
+        1e-4 to 0.05); otherwise noise levels evenly spaced in the angle $\arccos\sqrt{\bar\alpha}$ from the
+        first training step to the last. With another spacing it means what it does in DDPM.
 
         Args:
             num_inference_steps: from 1 to `num_train_timesteps`.
             device: where `timesteps` will be.
+            timesteps: a decreasing list of training steps instead of the number.
             betas: an increasing list, at most as long as the training schedule, instead of the number.
 
         Raises:
-            ValueError: if neither or both are given, the number is out of range, the list is not increasing
-                or leads to a noise level outside training; the message names the offending beta.
+            ValueError: if not exactly one of them is given, the number is out of range, or a list is not
+                monotonic or leads outside training; the message names the offending beta.
         """
-        if (num_inference_steps is None) == (betas is None):
+        if sum(each is not None for each in (num_inference_steps, timesteps, betas)) != 1:
             raise ValueError(
-                f"num_inference_steps={num_inference_steps} and betas={betas}: give exactly one of the two"
+                f"num_inference_steps={num_inference_steps}, timesteps={timesteps} and betas={betas}: give "
+                "exactly one of the three"
             )
-        if betas is not None:
-            inference_betas = np.asarray(
-                betas.cpu() if isinstance(betas, Tensor) else betas, dtype=np.float64
+        if num_inference_steps is not None and not 1 <= num_inference_steps <= len(self.betas):
+            raise ValueError(
+                f"num_inference_steps={num_inference_steps}, expected 1 to num_train_timesteps="
+                f"{len(self.betas)}"
             )
-            if inference_betas.ndim != 1 or inference_betas.size == 0:
-                raise ValueError(
-                    f"betas has shape {inference_betas.shape}, expected a list of at least one beta"
-                )
-            if (np.diff(inference_betas) <= 0).any():
-                raise ValueError(
-                    f"betas={inference_betas.tolist()} is not increasing; sort it, without repetitions"
-                )
+        if betas is None and (timesteps is not None or self.config["timestep_spacing"] != "angle"):
+            self._list_levels = None
+            super().set_timesteps(num_inference_steps, device, timesteps)
+            return
+        train_betas = self._train_betas()
+        if num_inference_steps == len(train_betas):
+            places = np.arange(num_inference_steps)
+            # DDPM's own table, which is float32; float64 is for the last digits.
+            levels = torch.from_numpy(np.cumprod(1 - train_betas)), self.alphas_cumprod
         else:
-            assert num_inference_steps is not None
-            inference_betas = betas_for_steps(num_inference_steps, self._train_betas)
-        self._set_inference_betas(inference_betas, device)
-        self.num_inference_steps = len(inference_betas)
-
-    def scale_model_input(self, sample: Tensor, timestep: float | Tensor | None = None) -> Tensor:
-        """The sample itself, as this sampler needs no scaling.
-
-        Args:
-            sample: the state.
-            timestep: unused; other schedulers need it.
-        """
-        return sample
+            chosen = betas_for_steps(num_inference_steps, train_betas) if betas is None else _increasing(betas)
+            places = align_betas(chosen, train_betas)
+            levels = (torch.from_numpy(np.cumprod(1 - chosen)),) * 2
+        self._list_levels, self.num_inference_steps = levels, len(places)
+        self.timesteps = torch.from_numpy(places[::-1].astype(np.float32)).to(device)
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         r"""The forward process, $\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,n$.
@@ -158,6 +106,8 @@ class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
         Raises:
             ValueError: if a timestep is outside the training schedule.
         """
+        if self._are_tabulated(timesteps, original_samples):
+            return super().add_noise(original_samples, noise, timesteps)
         signal_scale, noise_scale = self._scales(timesteps, original_samples)
         return signal_scale * original_samples + noise_scale * noise
 
@@ -168,19 +118,24 @@ class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
             sample: $x_0$ (batch, …).
             noise: $n$, of the same shape.
             timesteps: training steps (batch,), from 0; whole or fractional.
+
+        Raises:
+            ValueError: if a timestep is outside the training schedule.
         """
+        if self._are_tabulated(timesteps, sample):
+            return super().get_velocity(sample, noise, timesteps)
         signal_scale, noise_scale = self._scales(timesteps, sample)
         return signal_scale * noise - noise_scale * sample
 
     def step(
         self,
         model_output: Tensor,
-        timestep: float | Tensor,
+        timestep: int | float | Tensor,
         sample: Tensor,
         generator: torch.Generator | list[torch.Generator] | None = None,
-        variance_noise: Tensor | None = None,
         return_dict: bool = True,
-    ) -> FractionalDDPMSchedulerOutput | tuple[Tensor, Tensor]:
+        variance_noise: Tensor | None = None,
+    ) -> DDPMSchedulerOutput | tuple[Tensor, Tensor]:
         """One step towards the data.
 
         Args:
@@ -188,73 +143,95 @@ class FractionalDDPMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc
             timestep: one of `timesteps`.
             sample: the current state.
             generator: source of the step's noise, or one for each item of the batch.
-            variance_noise: the step's noise, drawn by the caller instead.
             return_dict: False for a plain tuple.
+            variance_noise: the step's noise, drawn by the caller instead.
 
         Raises:
             ValueError: if the timestep is not one of `timesteps`.
         """
-        index = self._index(timestep)
-        beta, alpha_cumprod = self._inference_betas[index], self._inference_alphas_cumprod[index]
-        signal_scale, noise_scale = alpha_cumprod**0.5, (1 - alpha_cumprod) ** 0.5
-        prediction_type = self.config["prediction_type"]
-        if prediction_type == "epsilon":
-            epsilon = model_output
-            x0 = (sample - noise_scale * epsilon) / signal_scale
-        elif prediction_type == "sample":
-            x0 = model_output
-            epsilon = (sample - signal_scale * x0) / noise_scale
-        else:
-            x0 = signal_scale * sample - noise_scale * model_output
-            epsilon = signal_scale * model_output + noise_scale * sample
+        self._noise_is_given, self._variance = variance_noise is not None, None
+        if self._noise_is_given:
+            generator = torch.Generator()  # for noise that counts nothing; no one else's moves on
+        training_levels = self.alphas_cumprod
+        if self._list_levels is not None:  # a list is a schedule of its own, whose steps are its places
+            timestep, self._on_list = self._place(timestep), True
+            self.alphas_cumprod = self._list_levels[sample.dtype != torch.float64]
+        try:
+            output = super().step(model_output, timestep, sample, generator)
+        finally:
+            self.alphas_cumprod, self._on_list, self._noise_is_given = training_levels, False, False
+        if self._variance is not None:
+            output.prev_sample = output.prev_sample + self._standard_deviation() * variance_noise
+        return output if return_dict else output.to_tuple()
 
-        prev_sample = (sample - beta / noise_scale * epsilon) / (1 - beta) ** 0.5
-        if index > 0:
-            if variance_noise is None:
-                variance_noise = randn_tensor(
-                    sample.shape, generator=generator, device=sample.device, dtype=sample.dtype
-                )
-            variance = beta
-            if self.config["variance_type"] == "fixed_small":
-                variance *= (1 - self._inference_alphas_cumprod[index - 1]) / (1 - alpha_cumprod)
-            prev_sample = prev_sample + variance**0.5 * variance_noise
-        if not return_dict:
-            return prev_sample, x0
-        return FractionalDDPMSchedulerOutput(prev_sample=prev_sample, pred_original_sample=x0)
+    def previous_timestep(self, timestep: int) -> int | Tensor:
+        return timestep - 1 if self._on_list else super().previous_timestep(timestep)
 
-    def __len__(self) -> int:
-        return self.config["num_train_timesteps"]
+    def _get_variance(
+        self, t: int, predicted_variance: Tensor | None = None, variance_type: str | None = None
+    ) -> Tensor:
+        """DDPM's variance; as good as none for the noise that DDPM draws where the caller gives it."""
+        variance = super()._get_variance(t, predicted_variance, variance_type)
+        if not self._noise_is_given:
+            return variance
+        self._variance = variance
+        return torch.full_like(variance, -math.inf if self.variance_type == "learned_range" else 0.0)
 
-    def _set_inference_betas(self, betas: np.ndarray, device: torch.device | str | None = None) -> None:
-        timesteps = align_betas(betas, self._train_betas)
-        self._inference_betas = betas.tolist()
-        self._inference_alphas_cumprod = np.cumprod(1 - betas).tolist()
-        self.timesteps = torch.from_numpy(timesteps[::-1].astype(np.float32)).to(device)
-        self._index_of_timestep = {float(t): index for index, t in enumerate(timesteps.astype(np.float32))}
+    def _standard_deviation(self) -> Tensor:
+        """What DDPM's step makes of a variance, which is a logarithm or a root for some types."""
+        assert self._variance is not None
+        if self.variance_type == "learned_range":
+            return torch.exp(0.5 * self._variance)
+        return self._variance if self.variance_type == "fixed_small_log" else self._variance**0.5
 
-    def _index(self, timestep: float | Tensor) -> int:
-        index = self._index_of_timestep.get(float(timestep))
-        if index is None:
+    def _place(self, timestep: int | float | Tensor) -> int:
+        found = (self.timesteps == float(timestep)).nonzero().flatten()
+        if not len(found):
             raise ValueError(
                 f"timestep={float(timestep):g} is not one of this scheduler's timesteps "
                 f"{self.timesteps.tolist()}"
             )
-        return index
+        return len(self.timesteps) - 1 - int(found[0])
+
+    def _train_betas(self) -> np.ndarray:
+        """The betas of training, in float64 from the beginning where they are the paper's."""
+        config = self.config
+        if config["beta_schedule"] == "linear":
+            betas = np.linspace(config["beta_start"], config["beta_end"], config["num_train_timesteps"])
+            if config["trained_betas"] is None and not config["rescale_betas_zero_snr"]:
+                return betas
+        return self.betas.double().numpy(force=True)
+
+    def _are_tabulated(self, timesteps: Tensor, like: Tensor) -> bool:
+        """Whether DDPM's own float32 table tells the noise levels, of timesteps that are checked to exist."""
+        last = len(self.betas) - 1
+        # Only where looking at the values does not make an accelerator wait.
+        if timesteps.device.type == "cpu" and not ((timesteps >= 0) & (timesteps <= last)).all():
+            raise ValueError(f"timesteps {timesteps.tolist()} are not all from 0 to {last}")
+        in_float64 = like.dtype == torch.float64 and self.config["timestep_spacing"] == "angle"
+        return not timesteps.is_floating_point() and not in_float64
 
     def _scales(self, timesteps: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """√ᾱ and √(1−ᾱ) at (fractional) timesteps, with the precision of `like` but float32 at least."""
-        signal = self.alphas_cumprod.sqrt()
+        """√ᾱ and √(1−ᾱ) at fractional timesteps, with the precision of `like` but float32 at least."""
+        levels = torch.from_numpy(np.cumprod(1 - self._train_betas()))
+        signal = levels.sqrt()
         drop = signal.diff(append=signal[-1:]).neg()
         dtype = torch.promote_types(like.dtype, torch.float32)
         signal, drop, variance = (
-            table.to(dtype=dtype).to(like.device) for table in (signal, drop, 1 - self.alphas_cumprod)
+            table.to(dtype=dtype).to(like.device) for table in (signal, drop, 1 - levels)
         )
-        # Only where looking at the values does not make an accelerator wait.
-        if timesteps.device.type == "cpu" and not ((timesteps >= 0) & (timesteps <= len(self) - 1)).all():
-            raise ValueError(f"timesteps {timesteps.tolist()} are not all from 0 to {len(self) - 1}")
         timesteps = timesteps.to(like.device).reshape(-1, *[1] * (like.dim() - 1))
-        whole = timesteps.floor().long() if timesteps.is_floating_point() else timesteps
+        whole = timesteps.long()
         below = (timesteps - whole).to(dtype) * drop[whole]
         # 1 − (√ᾱ_t − below)², without the cancellation that computing it so would bring near t = 0.
         noise_scale = (variance[whole] + below * (2 * signal[whole] - below)).sqrt()
         return (signal[whole] - below).to(like.dtype), noise_scale.to(like.dtype)
+
+
+def _increasing(betas: Sequence[float] | np.ndarray | Tensor) -> np.ndarray:
+    values = np.asarray(betas.cpu() if isinstance(betas, Tensor) else betas, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"betas has shape {values.shape}, expected a list of at least one beta")
+    if (np.diff(values) <= 0).any():
+        raise ValueError(f"betas={values.tolist()} is not increasing; sort it, without repetitions")
+    return values

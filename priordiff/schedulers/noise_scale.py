@@ -10,7 +10,7 @@ from torch import Tensor
 
 from priordiff.priors import GaussianPrior
 
-__all__ = ["PriorNoiseScale"]
+__all__ = ["PriorNoiseScale", "fitted_to"]
 
 _PRODUCTS = {torch.mul, torch.multiply, Tensor.mul, Tensor.multiply, Tensor.__mul__, Tensor.__rmul__}
 _IN_PLACE_PRODUCTS = {Tensor.mul_, Tensor.multiply_, Tensor.__imul__}
@@ -44,8 +44,8 @@ class PriorNoiseScale:
     def __mul__(self, white_noise: Tensor) -> Tensor:
         if not isinstance(white_noise, Tensor):
             return NotImplemented
-        self.prior.require_fit(white_noise)
-        return self.prior.mean + self.sigma * self.prior.color(white_noise)
+        prior = fitted_to(white_noise, self.prior)
+        return prior.mean + self.sigma * prior.color(white_noise)
 
     __rmul__ = __mul__
 
@@ -66,3 +66,17 @@ class PriorNoiseScale:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(sigma={self.sigma}, prior={type(self.prior).__name__})"
+
+
+def fitted_to(sample: Tensor, prior: GaussianPrior) -> GaussianPrior:
+    """A prior that fits a sample, in the sample's dtype if it is more precise, or under autocast.
+
+    Raises:
+        ValueError: if it does not fit; the message names both.
+    """
+    ours, theirs = prior.mean.dtype, sample.dtype
+    follows = torch.promote_types(ours, theirs) == ours or torch.is_autocast_enabled(sample.device.type)
+    if follows and prior.event_shape and ours != theirs:
+        prior = prior.to(theirs)
+    prior.require_fit(sample)
+    return prior

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["MODEL_SPACES", "by_name", "check_model_space", "delegate", "init_with_model_space"]
+__all__ = ["MODEL_SPACES", "check_model_space", "delegate", "init_with_model_space"]
 
 MODEL_SPACES = ("centered", "data", "white")
 
@@ -23,7 +23,27 @@ def check_model_space(model_space: str) -> str:
     return model_space
 
 
-@functools.cache
+def delegate(owner: type, plain: Callable[..., Any], handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that looks like `plain`, is it without a prior, and else calls `handler(self, plain, given)`.
+
+    Args:
+        owner: the class whose method `plain` is.
+        plain: the method.
+        handler: gets the arguments of the call by their names.
+    """
+    names = _parameters_of(owner, plain)
+
+    @functools.wraps(plain)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.prior is None:
+            return plain(self, *args, **kwargs)
+        if len(args) > len(names) or not kwargs.keys().isdisjoint(names[: len(args)]):
+            plain(self, *args, **kwargs)  # raises the error that the method itself has for this
+        return handler(self, plain, {**dict(zip(names, args, strict=False)), **kwargs})
+
+    return method
+
+
 def _parameters_of(owner: type, method: Callable[..., Any]) -> tuple[str, ...]:
     """The names of a method's parameters, from the class that last named them all."""
     overridden = [vars(base)[method.__name__] for base in owner.__mro__ if method.__name__ in vars(base)]
@@ -32,36 +52,6 @@ def _parameters_of(owner: type, method: Callable[..., Any]) -> tuple[str, ...]:
         if not any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
             break
     return tuple(each.name for each in parameters)
-
-
-def by_name(
-    owner: type, method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The arguments of a call of a method, without the first (`self`), by their names.
-
-    Args:
-        owner: the class that the method belongs to, some base of which names the parameters.
-        method: the method.
-        args: arguments by place.
-        kwargs: arguments by name.
-
-    Raises:
-        TypeError: if there are too many, or one twice.
-    """
-    names = _parameters_of(owner, method)
-    if len(args) > len(names) or not kwargs.keys().isdisjoint(names[: len(args)]):
-        method(None, *args, **kwargs)  # raises the error that the method itself has for this
-    return {**dict(zip(names, args, strict=False)), **kwargs}
-
-
-def delegate(plain: Callable[..., Any], handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that looks like `plain` and calls `handler(self, plain, args, kwargs)`."""
-
-    @functools.wraps(plain)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return handler(self, plain, args, kwargs)
-
-    return method
 
 
 def init_with_model_space(plain: Callable[..., None]) -> Callable[..., None]:

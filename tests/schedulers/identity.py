@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from priordiff import DiagonalPrior, GaussianPrior
-from priordiff.schedulers import affine
 from tests.schedulers.drivers import BATCH, STEPS, driver_of, make, sample, white_noise_for, without_clipping
 from tests.schedulers.networks import network_for, white_network
 
@@ -79,19 +75,6 @@ def tolerance(name: str, model_space: str = "centered", config: dict[str, Any] |
     if model_space == "data" and not constant:
         return TABULATED
     return ROUNDED if steps_in_float32(name) else EXACT
-
-
-@contextmanager
-def coordinates_of_float32() -> Iterator[None]:
-    """Lets solvers step in float64 in the coordinates of float32, white ones where none are cheaper."""
-    choose = affine.coordinates_for
-
-    def choose_as_in_float32(scheduler: Any, method: str, prior: GaussianPrior, call: Any) -> Any:
-        rounded = {"sample": call["sample"].float()} if "sample" in call else {}
-        return choose(scheduler, method, prior, {**call, **rounded})
-
-    with patch.object(affine, "coordinates_for", choose_as_in_float32):
-        yield
 
 
 @cache

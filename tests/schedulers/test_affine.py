@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from priordiff import DiagonalPrior, GaussianPrior, with_prior
 from tests.schedulers.drivers import SUPPORTED, driver_of, make, sample, white_noise_for
-from tests.schedulers.identity import coordinates_of_float32, diagonal_prior
+from tests.schedulers.identity import diagonal_prior
 from tests.schedulers.networks import MODEL_SPACES, network_for, white_network
 
 
@@ -203,11 +202,10 @@ def test_no_loop_of_diffusers_is_warned_of(name: str, caplog: pytest.LogCaptureF
     assert not [record for record in caplog.records if record.name.startswith("priordiff")]
 
 
-@pytest.mark.parametrize("coordinates", [nullcontext, coordinates_of_float32])
 @pytest.mark.parametrize(
     "name", ["DDIMScheduler", "DDPMScheduler", "HeunDiscreteScheduler", "SASolverScheduler"]
 )
-def test_gradients_reach_the_prior_and_the_state_through_the_steps(name: str, coordinates: Any) -> None:
+def test_gradients_reach_the_prior_and_the_state_through_the_steps(name: str) -> None:
     def last_state(mean: Tensor, std: Tensor, white_noise: Tensor) -> Tensor:
         scheduler, prior = make(name, prior=True), DiagonalPrior(mean, std)
         scheduler.set_prior(prior)
@@ -215,5 +213,33 @@ def test_gradients_reach_the_prior_and_the_state_through_the_steps(name: str, co
 
     prior, white_noise = diagonal_prior((1, 2), batch=1), white_noise_for(name)[:1, :1, :2]
     inputs = tuple(each.clone().requires_grad_() for each in (prior.mean, prior.std, white_noise))
-    with coordinates():
-        assert torch.autograd.gradcheck(last_state, inputs)
+    assert torch.autograd.gradcheck(last_state, inputs)
+
+
+def test_no_tensor_of_the_caller_is_overwritten() -> None:
+    for clips in (True, False):
+        scheduler = make("DDIMScheduler", prior=True, prediction_type="sample", clip_sample=clips)
+        for model_space in MODEL_SPACES:
+            scheduler = with_prior(scheduler, model_space)
+            for mean in (0.0, torch.ones(1, 4)):
+                scheduler.set_prior(DiagonalPrior(mean, torch.full((1, 4), 0.5)))
+                scheduler.set_timesteps(3)
+                x, output = torch.full((2, 4), 0.7), torch.full((2, 4), 0.2)
+                for t in scheduler.timesteps:
+                    scheduler.step(output, t, x)
+                assert torch.equal(x, torch.full((2, 4), 0.7))
+                assert torch.equal(output, torch.full((2, 4), 0.2))
+
+
+def test_what_a_solver_keeps_of_its_step_is_white() -> None:
+    class Keeping(DDIMScheduler):
+        def step(self, *args: Any, **kwargs: Any) -> Any:
+            result = super().step(*args, **kwargs)
+            self.kept = [result[0] if isinstance(result, tuple) else result.prev_sample]
+            return result
+
+    scheduler = with_prior(Keeping(clip_sample=False))
+    scheduler.set_prior(DiagonalPrior(100.0, torch.full((1, 4), 0.5)))
+    scheduler.set_timesteps(2)
+    x = scheduler.step(torch.zeros(3, 4), scheduler.timesteps[0], torch.full((3, 4), 100.5))[0]
+    assert float(scheduler.kept[0].abs().max()) < 10 < float(x.min())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -24,7 +24,7 @@ from tests.schedulers.drivers import (
     white_noise_for,
     without_clipping,
 )
-from tests.schedulers.identity import EXACT, ROUNDED, coordinates_of_float32, deviation
+from tests.schedulers.identity import EXACT, deviation
 from tests.schedulers.networks import network_for, white_network
 
 # They have options to clip and threshold that do nothing.
@@ -86,35 +86,25 @@ def estimates(scheduler: Any, prior: GaussianPrior, name: str) -> Tensor:
     return torch.stack(found or states[-1:])
 
 
-@pytest.mark.parametrize("coordinates", [nullcontext, coordinates_of_float32])
 @pytest.mark.parametrize("structure", STRUCTURES)
 @pytest.mark.parametrize("name", CLIPPING)
-def test_clipping_keeps_the_estimates_of_the_data_in_range(
-    name: str, structure: str, coordinates: Any
-) -> None:
+def test_clipping_keeps_the_estimates_of_the_data_in_range(name: str, structure: str) -> None:
     limit = 0.5 if "clip_sample_range" in parameters_of(name) else 1.0
-    with coordinates():
-        found = estimates(make(name, prior=True, **clipping(name, limit)), PRIORS[structure](BATCH), name)
+    found = estimates(make(name, prior=True, **clipping(name, limit)), PRIORS[structure](BATCH), name)
     assert found.abs().max() == pytest.approx(limit, rel=NOISE_LEFT.get(name, 1e-6))
 
 
-@pytest.mark.parametrize(
-    ("coordinates", "tolerance"), [(nullcontext, EXACT), (coordinates_of_float32, ROUNDED)]
-)
 @pytest.mark.parametrize("name", [name for name in CLIPPING if "clip_sample_range" in parameters_of(name)])
-def test_a_range_that_holds_everything_changes_nothing(name: str, coordinates: Any, tolerance: float) -> None:
+def test_a_range_that_holds_everything_changes_nothing(name: str) -> None:
     prior = PRIORS["lapped"](BATCH)
-    with coordinates():
-        clipped = make(name, prior=True, **clipping(name, 1e6))
-        free = make(
-            name, prior=True, **{key: False for key in clipping(name, 1.0) if key != "clip_sample_range"}
-        )
-        runs = []
-        for scheduler in (clipped, free):
-            scheduler.set_prior(prior)
-            runs.append(sample(scheduler, network_for(scheduler, prior), white_noise_for(name)))
+    clipped = make(name, prior=True, **clipping(name, 1e6))
+    free = make(name, prior=True, **{key: False for key in clipping(name, 1.0) if key != "clip_sample_range"})
+    runs = []
+    for scheduler in (clipped, free):
+        scheduler.set_prior(prior)
+        runs.append(sample(scheduler, network_for(scheduler, prior), white_noise_for(name)))
     white = [prior.to_white(x) for x in runs[1]]
-    assert deviation(runs[0], white, prior) < tolerance
+    assert deviation(runs[0], white, prior) < EXACT
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
@@ -125,12 +115,9 @@ def test_dynamic_thresholding_keeps_the_estimates_of_the_data_in_range(name: str
     assert found.abs().max() == pytest.approx(1.0, rel=NOISE_LEFT.get(name, 1e-6))
 
 
-@pytest.mark.parametrize("coordinates", [nullcontext, coordinates_of_float32])
 @pytest.mark.parametrize("structure", STRUCTURES)
 @pytest.mark.parametrize("option", ["clip_sample", "thresholding"])
-def test_a_step_goes_on_from_the_estimate_that_was_put_in_range(
-    option: str, structure: str, coordinates: Any
-) -> None:
+def test_a_step_goes_on_from_the_estimate_that_was_put_in_range(option: str, structure: str) -> None:
     prior, white_noise = PRIORS[structure](BATCH), white_noise_for("DDIMScheduler")
     options = {"clip_sample": False, "clip_sample_range": 0.5, "sample_max_value": 1.5, option: True}
     scheduler = make("DDIMScheduler", prior=True, **options)
@@ -139,8 +126,7 @@ def test_a_step_goes_on_from_the_estimate_that_was_put_in_range(
     t = scheduler.timesteps[1]
     level, next_level = (scheduler.alphas_cumprod[step].double() for step in (t, t - 250))
     x_t, noise = prior.to_data(white_noise), prior.color(white_noise.roll(1))
-    with coordinates():
-        output = scheduler.step(noise, t, x_t)
+    output = scheduler.step(noise, t, x_t)
 
     x0 = prior.mean + (x_t - prior.mean - (1 - level).sqrt() * noise) / level.sqrt()
     x0 = (

@@ -10,7 +10,6 @@ from tests.schedulers.drivers import SUPPORTED, driver_of, make, sample, white_n
 from tests.schedulers.identity import (
     EXACT,
     ROUNDED,
-    coordinates_of_float32,
     deviation_from_plain,
     diagonal_prior,
     steps_in_float32,
@@ -40,18 +39,6 @@ def test_states_are_the_coloured_states_of_the_plain_scheduler(name: str, model_
         assert deviation_from_plain(name, None, model_space, config) < tolerance(name, model_space, config), (
             config
         )
-
-
-@pytest.mark.parametrize("with_mean", [True, False])
-@pytest.mark.parametrize("name", SUPPORTED)
-def test_so_they_are_in_the_coordinates_that_float32_takes(name: str, with_mean: bool) -> None:
-    prior = diagonal_prior(driver_of(name).event)
-    prior = prior if with_mean else DiagonalPrior(0.0, prior.std)
-    with coordinates_of_float32():
-        for model_space in MODEL_SPACES:
-            for config in prediction_configs(name):
-                within = max(tolerance(name, model_space, config), ROUNDED)
-                assert deviation_from_plain(name, prior, model_space, config) < within, (model_space, config)
 
 
 @pytest.mark.parametrize("scheduler_type", ["euler", "unipc"])
