@@ -247,8 +247,10 @@ class GaussianPrior(ABC):
     def _fits(self, shape: Sequence[int]) -> bool:
         own = (self.batch_size, *self.event_shape)
         made_of_numbers = own == (1,)
-        return made_of_numbers or (
-            len(own) == len(shape)
+        return (
+            made_of_numbers
+            or own == shape
+            or len(own) == len(shape)
             and all(size in (1, wanted) for size, wanted in zip(own, shape, strict=True))
         )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -69,6 +69,7 @@ class PriorSchedulerMixin:
     plain_class: Any
     config: Any
     kept_from_configurations: ClassVar[tuple[str, ...]] = NOISE_LEVELS
+    _clipping_options: tuple[str, ...]
     _names_of_results: Mapping[str, tuple[str, ...]]
     _prior: GaussianPrior | None = None
     _fitted: tuple[Any, WhiteSpace] | None = None
@@ -83,12 +84,16 @@ class PriorSchedulerMixin:
         if PriorSchedulerMixin not in cls.__bases__:
             return
         cls.plain_class = cls.__bases__[cls.__bases__.index(PriorSchedulerMixin) + 1]
+        options = inspect.signature(cls.plain_class.__init__).parameters
+        cls._clipping_options = tuple(name for name in options if name.startswith("clip"))
         methods = {"__init__": init_with_model_space(cls.plain_class.__init__)}
         for name, plain in inspect.getmembers(cls.plain_class, inspect.isfunction):
             handler = _handler(name, plain)
             if handler is not None:
                 methods[name] = delegate(cls.plain_class, plain, handler)
-        cls._names_of_results = {name: names_of_results(getattr(cls.plain_class, name)) for name in list(methods)[1:]}
+        cls._names_of_results = {
+            name: names_of_results(getattr(cls.plain_class, name)) for name in list(methods)[1:]
+        }
         for name, method in methods.items():
             if name not in vars(cls):
                 setattr(cls, name, method)
@@ -146,7 +151,9 @@ class PriorSchedulerMixin:
             NotImplementedError: if the wrapped scheduler has no forward process.
         """
         given = {"original_samples": original_samples, "noise": noise, "timesteps": timesteps}
-        return forward_process(self, **given) if self._prior is None else self._add_noise(forward_process, given)
+        return (
+            forward_process(self, **given) if self._prior is None else self._add_noise(forward_process, given)
+        )
 
     def scale_model_input(self, sample: Tensor, timestep: int | float | Tensor | None = None) -> Tensor:
         r"""What the network sees of a state $x_t$, in the model's space.
@@ -206,20 +213,15 @@ class PriorSchedulerMixin:
         if not given.keys().isdisjoint(PREDICTIONS):
             self._warn_of_unseen_prior(space.prior)
         arguments = arguments_to_white(self, space, given, sample)
-        with self._solving(space, sample.shape):
-            result = plain(self, **arguments)
-        return results_to_data(space, result, self._names_of_results[plain.__name__])
-
-    @contextmanager
-    def _solving(self, space: WhiteSpace, shape: torch.Size) -> Iterator[None]:
-        """While the wrapped solver runs, everything that it calls on itself is the plain scheduler's."""
-        clips = any(value is True for name, value in self.config.items() if name.startswith("clip"))
+        clips = any(self.config.get(name) is True for name in self._clipping_options)
+        # While the solver runs, everything that it calls on itself is the plain scheduler's.
         prior, self._prior, self._solver_space = self._prior, None, space
         try:
-            with ClampInDataSpace(space, shape) if clips else nullcontext():
-                yield
+            with ClampInDataSpace(space, sample.shape) if clips else nullcontext():
+                result = plain(self, **arguments)
         finally:
             self._prior, self._solver_space = prior, None
+        return results_to_data(space, result, self._names_of_results[plain.__name__])
 
     def _threshold_sample(self, sample: Tensor) -> Tensor:
         """Dynamic thresholding, which a solver calls within its step, in data space."""
@@ -233,7 +235,9 @@ class PriorSchedulerMixin:
         space, self._showed_input = self._space_for(sample, copied=True), True
         white = self.model_space == "white"
         # The plain scaling multiplies by a number, which L lets through: no need to whiten and colour.
-        seen = plain(self, **{**given, "sample": space.from_data(sample) if white else sample - space.prior.mean})
+        seen = plain(
+            self, **{**given, "sample": space.from_data(sample) if white else sample - space.prior.mean}
+        )
         return space.prior.mean + seen if self.model_space == "data" else seen
 
     def _add_noise(self, plain: Callable[..., Tensor], given: dict[str, Any]) -> Tensor:

@@ -46,7 +46,7 @@ class ClampInDataSpace(TorchFunctionMode):
         kwargs = kwargs or {}
         if function in _CLAMPS and args and args[0].shape == self.shape:
             state, *limits = args
-            return self.space.from_data(function(self.space.to_data(state), *limits, **kwargs))
+            return self.space.from_data(self.space.to_data(state).clamp_(*limits, **kwargs))
         return function(*args, **kwargs)
 
 

@@ -86,7 +86,9 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
             # DDPM's own table, which is float32; float64 is for the last digits.
             levels = torch.from_numpy(np.cumprod(1 - train_betas)), self.alphas_cumprod
         else:
-            chosen = betas_for_steps(num_inference_steps, train_betas) if betas is None else _increasing(betas)
+            chosen = (
+                betas_for_steps(num_inference_steps, train_betas) if betas is None else _increasing(betas)
+            )
             places = align_betas(chosen, train_betas)
             levels = (torch.from_numpy(np.cumprod(1 - chosen)),) * 2
         self._list_levels, self.num_inference_steps = levels, len(places)

@@ -42,10 +42,7 @@ class PriorNoiseScale:
         self.prior = prior
 
     def __mul__(self, white_noise: Tensor) -> Tensor:
-        if not isinstance(white_noise, Tensor):
-            return NotImplemented
-        prior = fitted_to(white_noise, self.prior)
-        return prior.mean + self.sigma * prior.color(white_noise)
+        return self._applied_to(white_noise) if isinstance(white_noise, Tensor) else NotImplemented
 
     __rmul__ = __mul__
 
@@ -61,8 +58,12 @@ class PriorNoiseScale:
             return NotImplemented
         first, second = args
         scale, white_noise = (first, second) if isinstance(first, cls) else (second, first)
-        product = scale * white_noise
+        product = scale._applied_to(white_noise)
         return white_noise.copy_(product) if function in _IN_PLACE_PRODUCTS else product
+
+    def _applied_to(self, white_noise: Tensor) -> Tensor:
+        prior = fitted_to(white_noise, self.prior)
+        return prior.mean + self.sigma * prior.color(white_noise)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(sigma={self.sigma}, prior={type(self.prior).__name__})"

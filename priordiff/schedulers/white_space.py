@@ -48,19 +48,24 @@ class WhiteSpace:
 
     def from_data(self, x: Tensor) -> Tensor:
         r"""$L^{-1}(x - \mu)$, of a state."""
-        return self.prior.to_white(x.to(self.dtype)).to(x.dtype)
+        return self._in_its_dtype(self.prior.to_white, x)
 
     def to_data(self, z: Tensor) -> Tensor:
         r"""$\mu + L z$, of a state."""
-        return self.prior.to_data(z.to(self.dtype)).to(z.dtype)
+        return self._in_its_dtype(self.prior.to_data, z)
 
     def from_centered(self, r: Tensor) -> Tensor:
         r"""$L^{-1} r$, of a difference or a prediction in the units of the data."""
-        return self.prior.whiten(r.to(self.dtype)).to(r.dtype)
+        return self._in_its_dtype(self.prior.whiten, r)
 
     def to_centered(self, difference: Tensor) -> Tensor:
         r"""$L d$, of a difference or of noise."""
-        return self.prior.color(difference.to(self.dtype)).to(difference.dtype)
+        return self._in_its_dtype(self.prior.color, difference)
+
+    def _in_its_dtype(self, map_: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
+        if value.dtype == self.dtype:
+            return map_(value)
+        return map_(value.to(self.dtype)).to(value.dtype)
 
 
 def arguments_to_white(
