@@ -5,6 +5,7 @@ from priordiff.audio.corpus import AudioCorpus
 from priordiff.audio.demo_corpus import make_corpus
 from priordiff.audio.espeak import Utterance, speak
 from priordiff.audio.files import AUDIO_EXTENSIONS, read_audio, write_audio
+from priordiff.audio.folders import audio_files
 from priordiff.audio.mel import LogMelSpectrogram
 from priordiff.audio.splits import split
 
@@ -14,6 +15,7 @@ __all__ = [
     "LogMelSpectrogram",
     "Recording",
     "Utterance",
+    "audio_files",
     "make_corpus",
     "read_audio",
     "speak",

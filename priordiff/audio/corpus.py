@@ -50,13 +50,17 @@ class AudioCorpus:
         """Decodes every recording of a folder once into a cache of mono float32 at one rate.
 
         Files that are corrupt, shorter than `min_seconds`, silent (peak below −80 dBFS) or hold NaN or
-        infinite samples are skipped; a warning counts them and `skipped.txt` in the cache names them with the
-        reasons. The cache is used again as long as no file and no setting has changed. Processes may prepare
-        the same cache at the same time: each file appears whole, so the work is redundant but right.
+        infinite samples are skipped, and so are lines of a `metadata.csv` that name no file, and folders that
+        cannot be listed; a warning counts them and `skipped.txt` in the cache names them with the reasons.
+        Another warning says so if files are far beyond full scale (±1), as 16-bit integers kept as floats
+        are. The cache is used again as long as no file and no setting has changed. Processes may prepare the
+        same cache at the same time: each file appears whole, so the work is redundant but right.
 
         Args:
-            directory: LJSpeech's layout (`metadata.csv` beside `wavs/`), or any folder with wav, flac, ogg or
-                mp3 files at any depth, of any sample rate.
+            directory: LJSpeech's layout (`metadata.csv` with lines `id|text` beside `wavs/`, an ID being the
+                path of a file in it without the extension), or any folder with wav, flac, ogg or mp3 files at
+                any depth, of any sample rate. Links to folders are followed, hidden files and folders are
+                passed over.
             cache_dir: a folder for this corpus's cache; created if missing.
             sample_rate: of the corpus, in Hz; other rates are resampled.
             min_seconds: recordings that are shorter are skipped.
@@ -66,7 +70,8 @@ class AudioCorpus:
 
         Raises:
             FileNotFoundError: no such folder, or no audio in it.
-            ValueError: a setting is out of range, or none of the files is usable.
+            ValueError: a setting is out of range, no line of `metadata.csv` names a file, or none of the
+                files is usable.
             OSError: the cache cannot be written; nothing is half-written.
 
         Example:

@@ -90,7 +90,7 @@ def make_corpus(
     directory = Path(directory)
     sentences = shipped_sentences() if sentences is None else list(sentences)
     for sentence in sentences:
-        if "|" in sentence or "\n" in sentence or not sentence.strip():
+        if any(mark in sentence for mark in "|\n\r") or not sentence.strip():
             raise ValueError(
                 f"{sentence!r} cannot be a row of metadata.csv: it is blank or holds a bar or line break"
             )

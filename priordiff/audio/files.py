@@ -18,6 +18,9 @@ __all__ = ["AUDIO_EXTENSIONS", "read_audio", "write_audio"]
 AUDIO_EXTENSIONS = (".flac", ".mp3", ".ogg", ".wav")
 """File names that end so are recordings."""
 
+# Other numbers come from damaged headers, and resampling from them takes gigabytes.
+_FILE_RATES = (1_000, 1_000_000)
+
 
 def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
     """Reads an audio file as a mono waveform: its channels are averaged, then resampled to the given rate.
@@ -30,8 +33,10 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
         The waveform, float32 (N,); full scale is ±1.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file cannot be decoded, is empty, or holds NaN or infinite samples.
+        FileNotFoundError: there is no such file, or it is a link to one that is missing.
+        PermissionError: the file may not be read.
+        ValueError: the file cannot be decoded, is empty by its header, has an impossible sample rate, or
+            holds NaN or infinite samples.
 
     Example:
         >>> import tempfile
@@ -42,8 +47,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
     """
     soundfile, torchaudio = require("soundfile"), require("torchaudio")
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no audio file at {path}")
+    _check_readable(path)
     try:
         samples, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, MemoryError) as error:
@@ -51,7 +55,15 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
             f"{path} cannot be decoded as wav, flac, ogg or mp3: {' '.join(str(error).split())}"
         ) from error
     if len(samples) == 0:
-        raise ValueError(f"{path} is empty: it holds no samples")
+        raise ValueError(
+            f"{path} is empty by its header, which announces no samples in {path.stat().st_size} bytes: if "
+            "there are any, write the file anew with a program that looks for them, such as ffmpeg -i IN OUT"
+        )
+    if not _FILE_RATES[0] <= file_rate <= _FILE_RATES[1]:
+        raise ValueError(
+            f"{path} has a sample rate of {file_rate} Hz by its header, expected {_FILE_RATES[0]} to "
+            f"{_FILE_RATES[1]} Hz: correct the header"
+        )
     waveform = torch.from_numpy(samples).mean(dim=1)
     if not torch.isfinite(waveform).all():
         raise ValueError(f"{path} holds NaN or infinite samples")
@@ -60,6 +72,16 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
     # pitch.
     ratio = Fraction(file_rate, sample_rate).limit_denominator(1000)
     return torchaudio.functional.resample(waveform, ratio.numerator, ratio.denominator)
+
+
+def _check_readable(path: Path) -> None:
+    if not path.is_file():
+        if path.is_symlink():
+            raise FileNotFoundError(f"{path} is a link to {os.readlink(path)}, which is no file or missing")
+        raise FileNotFoundError(f"no audio file at {path}")
+    # libsndfile would call it a "system error".
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{path} cannot be read: change its permissions")
 
 
 def write_audio(path: str | os.PathLike[str], waveform: Tensor, sample_rate: int) -> None:
@@ -73,7 +95,8 @@ def write_audio(path: str | os.PathLike[str], waveform: Tensor, sample_rate: int
         sample_rate: in Hz.
 
     Raises:
-        ValueError: the extension is unknown, or the waveform is not one finite row of samples.
+        ValueError: the extension is unknown, the format does not have the sample rate, or the waveform is not
+            one finite row of samples.
         OSError: the file cannot be written; nothing is left behind.
 
     Example:
@@ -97,6 +120,9 @@ def write_audio(path: str | os.PathLike[str], waveform: Tensor, sample_rate: int
     encoded = io.BytesIO()
     samples = waveform.detach().to("cpu", torch.float32).numpy()
     subtype = "PCM_16" if extension in (".wav", ".flac") else None
-    soundfile.write(encoded, samples, sample_rate, format=extension[1:].upper(), subtype=subtype)
+    try:
+        soundfile.write(encoded, samples, sample_rate, format=extension[1:].upper(), subtype=subtype)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"cannot write {path} at {sample_rate} Hz: {error.error_string}") from error
     with atomic_path(path) as temporary:
         temporary.write_bytes(encoded.getvalue())
