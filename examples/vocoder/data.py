@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypedDict
@@ -44,7 +45,7 @@ def prepare_corpus(config: VocoderConfig) -> tuple[AudioCorpus, AudioCorpus]:
             make_corpus(directory, progress=state.is_main_process)
         else:
             directory = Path(corpus.directory)
-        name = hashlib.blake2b(str(directory.resolve()).encode(), digest_size=6).hexdigest()
+        name = hashlib.blake2b(os.fsencode(os.path.realpath(directory)), digest_size=6).hexdigest()
         recordings = AudioCorpus.prepare(
             directory,
             cache / "cache" / f"{directory.name}-{name}",

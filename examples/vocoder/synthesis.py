@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +13,14 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from priordiff import VocoderPipeline
-from priordiff.audio import AUDIO_EXTENSIONS, LogMelSpectrogram, read_audio, write_audio
+from priordiff.audio import AUDIO_EXTENSIONS, LogMelSpectrogram, audio_files, read_audio, write_audio
 from priordiff.audio.metrics import log_mel_mae
 from vocoder.output import make_writable
 from vocoder.task import synthesize
 
 __all__ = ["find_model", "synthesize_files"]
+
+_logger = logging.getLogger(__name__)
 
 # What the error measure needs, and a frame.
 _SHORTEST_SECONDS = 0.5
@@ -43,9 +47,11 @@ def synthesize_files(
 ) -> None:
     """Analyses each recording into log-mel frames, and writes what the vocoder makes of them.
 
+    A recording beyond full scale (±1) is scaled to it, with a warning.
+
     Args:
         model: folder of a pipeline, or of a run.
-        inputs: audio files, or folders of them.
+        inputs: audio files, or folders in which `audio_files` finds them.
         output: folder for the wav files, which bear the names of the inputs.
         num_inference_steps: of the sampler.
         seed: of the noise.
@@ -53,19 +59,20 @@ def synthesize_files(
     Raises:
         FileNotFoundError: if there is no model, no input, or a folder holds no audio.
         ValueError: if the model can't be loaded or the number of steps is out of range, if an output would
-            replace an input or another output, or, once the others are done, if a file can't be used.
+            replace an input or another output, or, once the others are done, if files or folders can't be
+            used; the message names them all.
         OSError: if the output cannot be written.
     """
     pipeline = _load(find_model(model)).to(PartialState().device)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler.set_timesteps(num_inference_steps)
     log_mel = LogMelSpectrogram(**pipeline.config.mel)
-    destinations = _destinations(inputs, output)
-    failures = []
+    destinations, failures = _destinations(inputs, output)
+    total = len(destinations) + len(failures)
     for destination, source in destinations.items():
         try:
             waveform = _read(source, pipeline.sample_rate, log_mel.hop_length)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             failures.append(str(error))
             continue
         started = time.perf_counter()
@@ -77,8 +84,7 @@ def synthesize_files(
         factor = seconds * pipeline.sample_rate / len(waveform)
         print(f"{destination}: log-mel MAE {mae:.3f}, real-time factor {factor:.3f}")
     if failures:
-        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        raise ValueError(f"{len(failures)} of {len(destinations)} inputs were left out: {failures[0]}{more}")
+        raise ValueError(f"{len(failures)} of {total} inputs were left out: {'; '.join(failures)}")
 
 
 def _load(folder: Path) -> VocoderPipeline:
@@ -95,31 +101,37 @@ def _read(source: Path, sample_rate: int, hop_length: int) -> Tensor:
     if len(waveform) < _SHORTEST_SECONDS * sample_rate:
         seconds = len(waveform) / sample_rate
         raise ValueError(f"{source} is too short: {seconds:.2f} s, expected at least {_SHORTEST_SECONDS} s")
+    peak = waveform.abs().max()
+    if peak > 1:
+        _logger.warning("%s has samples up to ±%.6g, beyond full scale: it is scaled to ±1", source, peak)
+        waveform = waveform / peak
     return waveform[: len(waveform) // hop_length * hop_length]
 
 
-def _destinations(inputs: Sequence[Path], output: Path) -> dict[Path, Path]:
+def _destinations(inputs: Sequence[Path], output: Path) -> tuple[dict[Path, Path], list[str]]:
+    """The input for each file that is to be written, and a line for each folder that can't be listed."""
     destinations: dict[Path, Path] = {}
+    problems: list[str] = []
     for item in inputs:
-        if not item.exists():
+        # A link that leads nowhere passes: often it is one of many files that a shell has listed.
+        if not os.path.lexists(item):
             raise FileNotFoundError(f"no such input: {item}")
-        files = (
-            [item]
-            if item.is_file()
-            else sorted(p for p in item.rglob("*") if p.suffix.lower() in AUDIO_EXTENSIONS)
-        )
+        files, unlisted = audio_files(item) if item.is_dir() else ([item], [])
         if not files:
             raise FileNotFoundError(
-                f"no audio in {item}: looked for {', '.join(sorted(AUDIO_EXTENSIONS))} at any depth"
+                f"no audio in {item}: looked for {', '.join(AUDIO_EXTENSIONS)} at any depth"
+                + "".join(f"; {problem}" for problem in unlisted)
             )
+        problems += unlisted
         for file in files:
-            relative = Path(file.name) if item.is_file() else file.relative_to(item)
+            relative = Path(file.name) if file == item else file.relative_to(item)
             destination = output / relative.with_suffix(".wav")
-            if destination.resolve() == file.resolve():
+            # Unlike Path.resolve, this does not raise for a loop of links.
+            if os.path.realpath(destination) == os.path.realpath(file):
                 raise ValueError(f"{file} would be replaced by its copy: choose another --output")
             if destination in destinations:
                 raise ValueError(
                     f"{file} and {destinations[destination]} would both be written to {destination}"
                 )
             destinations[destination] = file
-    return destinations
+    return destinations, problems

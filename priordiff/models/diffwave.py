@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -14,14 +14,12 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
-from priordiff.models.neuralspeech import fit_weights, infer_sizes, read_state_dict
+from priordiff.models.neuralspeech import PriorCondition, fit_weights, infer_config, read_state_dict
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["DiffWave"]
-
-PriorCondition = Literal["none", "mel_channel", "conditioner"]
 
 
 class DiffWave(ModelMixin, ConfigMixin):
@@ -151,18 +149,20 @@ class DiffWave(ModelMixin, ConfigMixin):
         source: Mapping[str, Tensor] | str | os.PathLike[str],
         dilation_cycle_length: int = 10,
         hop_length: int = 256,
-        prior_condition: PriorCondition = "none",
+        prior_condition: PriorCondition | None = None,
     ) -> Self:
         """A model with the weights of the published PriorGrad (NeuralSpeech) or DiffWave code.
 
-        Width, depth and mel bands are read off the weights.
+        Width, depth, mel bands and the way the prior is told are read off the weights.
 
         Args:
             source: a state dict, or a path: safetensors, or a checkpoint of torch, read with
                 `weights_only=True` so that no pickled code runs.
             dilation_cycle_length: as published for these weights.
             hop_length: samples per mel frame of these weights.
-            prior_condition: how these weights take the prior's standard deviation.
+            prior_condition: how these weights take the prior's standard deviation; None reads it off them:
+                a conditioner of its own has its own keys, and 81 condition channels are taken for the
+                published 80 mel bands and the prior's.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -177,14 +177,10 @@ class DiffWave(ModelMixin, ConfigMixin):
             ValueError: not the weights of a published DiffWave: ...
         """
         published = {key.removeprefix("module."): value for key, value in read_state_dict(source).items()}
-        sizes = infer_sizes(published)
-        if (condition_channels := sizes.pop("condition_channels", None)) is not None:
-            sizes["n_mels"] = condition_channels - (prior_condition == "mel_channel")
         model = cls(
-            **sizes,
+            **infer_config(published, prior_condition),
             dilation_cycle_length=dilation_cycle_length,
             hop_length=hop_length,
-            prior_condition=prior_condition,
         )
         model.load_state_dict(fit_weights(published, model.state_dict()))
         return model

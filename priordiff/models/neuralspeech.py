@@ -6,13 +6,17 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-__all__ = ["fit_weights", "infer_sizes", "read_state_dict"]
+__all__ = ["PriorCondition", "fit_weights", "infer_config", "read_state_dict"]
+
+PriorCondition = Literal["none", "mel_channel", "conditioner"]
+
+_PUBLISHED_N_MELS = 80
 
 # Published names to ours, as dotted segments.
 _NAMES = {
@@ -64,20 +68,33 @@ def _read_file(path: Path) -> Any:
         ) from error
 
 
-def infer_sizes(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Width, depth and number of condition channels of a published state dict, where its keys tell them."""
-    sizes: dict[str, Any] = {}
+def infer_config(
+    state_dict: Mapping[str, Tensor], prior_condition: PriorCondition | None = None
+) -> dict[str, Any]:
+    """Arguments of `priordiff.models.DiffWave` for a published state dict, where its keys tell them.
+
+    Args:
+        state_dict: weights in the published layout.
+        prior_condition: how they take the prior's standard deviation, if it is known.
+    """
+    config: dict[str, Any] = {}
     if (weight := state_dict.get("input_projection.weight")) is not None and weight.dim() == 3:
-        sizes["residual_channels"] = weight.shape[0]
+        config["residual_channels"] = weight.shape[0]
     indices = {
         int(match[1]) for key in state_dict if (match := re.match(r"(?:residual_)?layers\.(\d+)\.", key))
     }
     if indices:
-        sizes["residual_layers"] = max(indices) + 1
+        config["residual_layers"] = max(indices) + 1
     weight = state_dict.get("residual_layers.0.conditioner_projection.weight")
-    if weight is not None and weight.dim() == 3:
-        sizes["condition_channels"] = weight.shape[1]
-    return sizes
+    condition_channels = weight.shape[1] if weight is not None and weight.dim() == 3 else None
+    if prior_condition is None:
+        if any(key.startswith("global_condition_upsampler.") for key in state_dict):
+            prior_condition = "conditioner"
+        else:
+            prior_condition = "mel_channel" if condition_channels == _PUBLISHED_N_MELS + 1 else "none"
+    if condition_channels is not None:
+        config["n_mels"] = condition_channels - (prior_condition == "mel_channel")
+    return {**config, "prior_condition": prior_condition}
 
 
 def fit_weights(state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

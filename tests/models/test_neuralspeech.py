@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from priordiff import DiffWave
-from tests.golden import Golden
+from tests.golden import PRIOR_CONDITIONS, Golden
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +153,22 @@ def test_the_way_the_prior_is_told_must_fit_the_weights(golden: Golden) -> None:
     with pytest.raises(ValueError, match=r"missing: .*global_condition_upsampler.conv1.weight"):
         load(golden.weights, prior_condition="conditioner")
     with pytest.raises(ValueError, match=r"unexpected: global_condition_upsampler.conv1.bias"):
-        load(Golden("vocoder_condglobal").weights)
+        load(Golden("vocoder_condglobal").weights, prior_condition="none")
     assert load(golden.weights, prior_condition="mel_channel").config.n_mels == 79
+
+
+@pytest.mark.parametrize("name", PRIOR_CONDITIONS)
+def test_the_way_the_prior_is_told_is_read_off_the_weights(name: str) -> None:
+    golden = Golden(name)
+    model = load(golden.weights, dilation_cycle_length=int(golden.metadata["cyc"]))
+    assert model.config.prior_condition == PRIOR_CONDITIONS[name]
+    assert model.config.n_mels == 80
+    weights = golden.model.state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
+
+
+def test_weights_with_as_many_mel_bands_can_be_told_from_those_with_a_channel_for_the_prior() -> None:
+    assert load(Golden("vocoder_cond").weights, prior_condition="none").config.n_mels == 81
 
 
 def test_our_own_names_are_not_published_ones(golden: Golden) -> None:
