@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from priordiff.audio._extra import require
 
-__all__ = ["LogMelSpectrogram", "mel_filter_bank"]
+__all__ = ["LogMelSpectrogram", "foreign_log_mels", "mel_filter_bank"]
+
+_SMALLEST_MAGNITUDE = 1e-5
+# In nepers: a network that predicts log-mel frames goes a little beyond those that it was trained on.
+_RANGE_TOLERANCE = 1.0
+
+
+def foreign_log_mels(log_mels: Iterable[Tensor], parameters: Mapping[str, Any]) -> str | None:
+    r"""Says why frames cannot be those of `LogMelSpectrogram`: some leave the range of its values.
+
+    No waveform in [−1, 1] gives less than $\log 10^{-5}$. No bin's magnitude exceeds the sum of the Hann
+    window, `win_length` / 2, and a filter of unit area over bins of `sample_rate` / `n_fft` Hz sums to about
+    `n_fft` / `sample_rate`, a narrow one to less than twice as much.
+
+    Args:
+        log_mels: frames of any shape.
+        parameters: those of `LogMelSpectrogram`, by name.
+
+    Returns:
+        One sentence, or None if all values are possible.
+
+    Example:
+        >>> parameters = {"sample_rate": 22050, "n_fft": 1024, "win_length": 1024}
+        >>> foreign_log_mels([torch.full((80, 10), -60.0)], parameters)
+        'log-mel frames range from -60.0 to -60.0, ...'
+    """
+    extremes = torch.stack([torch.stack(log_mel.aminmax()) for log_mel in log_mels])
+    smallest, largest = extremes.min().item(), extremes.max().item()
+    low = math.log(_SMALLEST_MAGNITUDE)
+    high = math.log(parameters["win_length"] * parameters["n_fft"] / parameters["sample_rate"])
+    if low - _RANGE_TOLERANCE <= smallest and largest <= high + _RANGE_TOLERANCE:
+        return None
+    return (
+        f"log-mel frames range from {smallest:.1f} to {largest:.1f}, but natural logarithms of mel "
+        f"magnitudes of waveforms in [−1, 1] from {low:.1f} to {high:.1f}: are they decibels (multiply by "
+        f"{math.log(10) / 20:.4f}), no logarithms, or of waveforms in another scale?"
+    )
 
 
 def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float) -> Tensor:
@@ -138,4 +178,4 @@ class LogMelSpectrogram(nn.Module):
                 return_complex=True,
             )
             magnitude = (spectrum.real**2 + spectrum.imag**2 + 1e-9).sqrt()
-            return (self.filters @ magnitude).clamp(min=1e-5).log()
+            return (self.filters @ magnitude).clamp(min=_SMALLEST_MAGNITUDE).log()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
@@ -13,10 +14,11 @@ from diffusers import AudioPipelineOutput, DiffusionPipeline, SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from priordiff.audio.mel import LogMelSpectrogram
+from priordiff.audio.mel import LogMelSpectrogram, foreign_log_mels
 from priordiff.estimators import PriorEstimator
 from priordiff.models import DiffWave
 from priordiff.pipelines.loading import align_memory, loadable_by_diffusers
+from priordiff.schedulers import with_prior
 
 __all__ = ["VocoderPipeline"]
 
@@ -29,15 +31,22 @@ class VocoderPipeline(DiffusionPipeline):
 
     The vocoder of PriorGrad (Lee et al., ICLR 2022, section 4).
 
+    Its log-mel frames are those of [`LogMelSpectrogram`][priordiff.audio.LogMelSpectrogram] for waveforms in
+    [−1, 1]: natural logarithms of magnitudes, not of powers, from $\log 10^{-5} \approx -11.5$ up. Multiply
+    decibels by $\log(10)/20$ and logarithms to base 10 by $\log 10$. Values out of range are warned of; those
+    to base 10 are in it, and look like the frames of a noisy recording.
+
     Args:
         model: the denoiser.
-        scheduler: a `PriorGradScheduler`, or any other scheduler that takes a prior.
+        scheduler: a `PriorGradScheduler`, or any other scheduler: in place of one that takes no prior comes
+            its sibling by `with_prior`, also if it is assigned later.
         estimator: log-mel frames to prior; None samples from N(0, I).
         mel: parameters of `LogMelSpectrogram` for waveforms that are given instead of log-mel frames, saved
             with the pipeline; what is missing is taken from the model's configuration or the defaults.
 
     Raises:
         ValueError: if the parts do not fit each other.
+        TypeError: if the scheduler cannot have a prior.
 
     Example:
         >>> import priordiff
@@ -71,10 +80,6 @@ class VocoderPipeline(DiffusionPipeline):
                 raise ValueError(
                     f"mel has {name}={mel[name]}, but the model {name}={value}: they must be equal"
                 )
-        if not hasattr(scheduler, "set_prior"):
-            raise ValueError(
-                f"scheduler is a {type(scheduler).__name__}, which takes no prior: use a PriorGradScheduler"
-            )
         if model.config.prior_condition != "none" and not hasattr(estimator, "frame_std"):
             raise ValueError(
                 f"the model has prior_condition={model.config.prior_condition!r}, which needs an estimator "
@@ -83,8 +88,11 @@ class VocoderPipeline(DiffusionPipeline):
         for module in (model, estimator):
             if module is not None:
                 align_memory(module)
-        self.register_modules(model=model, scheduler=scheduler, estimator=estimator)
+        self.register_modules(model=model, scheduler=_taking_prior(scheduler), estimator=estimator)
         self.register_to_config(mel=mel)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, _taking_prior(value) if name == "scheduler" else value)
 
     @property
     def sample_rate(self) -> int:
@@ -136,6 +144,8 @@ class VocoderPipeline(DiffusionPipeline):
         else:
             raise ValueError("give exactly one of mel and waveform")
         self._check_log_mels(log_mels)
+        if problem := foreign_log_mels(log_mels, self.config.mel):
+            warnings.warn(problem, stacklevel=3)
         if isinstance(generator, Sequence) and len(generator) != len(log_mels):
             raise ValueError(
                 f"generator is a list of {len(generator)} for {len(log_mels)} items, expected as many"
@@ -234,3 +244,7 @@ class VocoderPipeline(DiffusionPipeline):
                     f"mel[{index}] has {bands} bands and {frames} frames, expected "
                     f"{self.model.config.n_mels} bands and at least one frame"
                 )
+
+
+def _taking_prior(scheduler: Any) -> Any:
+    return scheduler if hasattr(scheduler, "set_prior") else with_prior(scheduler)

@@ -108,6 +108,57 @@ def test_a_listed_file_that_is_missing_is_skipped(tmp_path: Path) -> None:
     assert "b.wav" in (tmp_path / "cache/skipped.txt").read_text()
 
 
+def test_a_wrapped_line_of_metadata_is_skipped_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise(tmp_path / "data/wavs/a.wav")
+    metadata = tmp_path / "data/metadata.csv"
+    metadata.write_text("a|First half\n" + "and the second half " * 20)
+    assert names(prepare(tmp_path)) == ["a"]
+    assert "skipped 1 of 2" in caplog.text
+    assert "line 2 of" in (tmp_path / "cache/skipped.txt").read_text()
+    metadata.write_text("a|First half\n\nand the second half")
+    prepare(tmp_path)
+    assert "line 3 of" in (tmp_path / "cache/skipped.txt").read_text()
+
+
+def test_every_line_of_what_was_skipped_names_its_file(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    noise(data / "good.wav")
+    for name in ("rate.wav", "length.wav"):
+        content = bytearray(noise(data / name).read_bytes())
+        offset = {"rate.wav": 24, "length.wav": 40}[name]
+        content[offset : offset + 4] = (1 if name == "rate.wav" else 0).to_bytes(4, "little")
+        (data / name).write_bytes(content)
+    (data / "dangling.wav").symlink_to("gone.wav")
+    (data / "speaker").symlink_to("gone")
+    os.mkfifo(data / "pipe.wav")
+    assert names(prepare(tmp_path)) == ["good"]
+    lines = (tmp_path / "cache/skipped.txt").read_text().splitlines()
+    skipped = ["dangling.wav", "length.wav", "pipe.wav", "rate.wav", "speaker"]
+    assert len(lines) == len(skipped)
+    assert all(any(str(data / name) in line for line in lines) for name in skipped), lines
+
+
+@pytest.mark.parametrize(("peak", "said"), [(0.95, "scaled to ±0.95"), (None, "kept so")])
+def test_samples_in_another_scale_are_said_to_be_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, peak: float | None, said: str
+) -> None:
+    noise(tmp_path / "data/a.wav")
+    integers = np.random.default_rng(0).integers(-32768, 32767, RATE)
+    soundfile.write(tmp_path / "data/b.wav", integers.astype(np.float32), RATE, "FLOAT")
+    overshooting = 1.2 * np.sin(np.arange(RATE) * 0.1)
+    soundfile.write(tmp_path / "data/c.wav", overshooting, RATE, "FLOAT")
+    for _ in range(2):  # made now, and found in the cache
+        caplog.clear()
+        corpus = prepare(tmp_path, peak=peak)
+        (record,) = caplog.records
+        assert "1 of 3 audio files" in record.getMessage()
+        assert f"{tmp_path / 'data/b.wav'} up to ±327" in record.getMessage()
+        assert said in record.getMessage()
+    assert corpus.waveform(1).abs().max() == pytest.approx(peak or np.abs(integers).max())
+
+
 def test_nothing_usable_is_an_error_that_names_a_reason(tmp_path: Path) -> None:
     noise(tmp_path / "data/short.wav", seconds=0.05)
     for _ in range(2):  # made now, and found in the cache

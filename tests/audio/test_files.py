@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,44 @@ def test_an_unusable_file_is_named_in_one_line(tmp_path: Path, damage) -> None:
     assert "\n" not in str(caught.value)
 
 
+def with_header(path: Path, field: str, value: int) -> Path:
+    """A wav file of half a second whose header says something else."""
+    soundfile.write(path, tone(22050), 22050, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    offset = {"sample_rate": content.index(b"fmt ") + 12, "data_length": content.index(b"data") + 4}[field]
+    content[offset : offset + 4] = struct.pack("<I", value)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("sample_rate", [0, 1, 10, 999, 1_000_001, 2**31 - 1, 2**32 - 1])
+def test_an_impossible_sample_rate_is_named_with_its_file(tmp_path: Path, sample_rate: int) -> None:
+    path = with_header(tmp_path / "odd.wav", "sample_rate", sample_rate)
+    with pytest.raises(ValueError, match=r"odd\.wav"):
+        read_audio(path, 22050)
+
+
+def test_a_header_that_was_never_completed_is_not_taken_for_an_empty_file(tmp_path: Path) -> None:
+    path = with_header(tmp_path / "recorder.wav", "data_length", 0)
+    with pytest.raises(ValueError, match=r"recorder\.wav is empty by its header, .* 22094 bytes: .*ffmpeg"):
+        read_audio(path, 22050)
+
+
+@pytest.mark.parametrize("target", ["gone.wav", "a_folder", "link.wav"])
+def test_a_link_that_leads_nowhere_is_named_with_its_target(tmp_path: Path, target: str) -> None:
+    (tmp_path / "a_folder").mkdir()
+    (tmp_path / "link.wav").symlink_to(target)
+    with pytest.raises(FileNotFoundError, match=rf"link\.wav is a link to {target}"):
+        read_audio(tmp_path / "link.wav", 22050)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_audio(tmp_path / "locked.wav", torch.zeros(10), 22050)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match=r"locked\.wav cannot be read"):
+        read_audio(tmp_path / "locked.wav", 22050)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.wav"):
         read_audio(tmp_path / "nowhere.wav", 22050)
@@ -135,6 +174,12 @@ def test_what_cannot_be_written_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         write_audio(tmp_path / name, waveform, 22050)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_rate_that_a_format_does_not_have_is_named_with_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"tone\.mp3 at 1234 Hz"):
+        write_audio(tmp_path / "tone.mp3", torch.zeros(10), 1234)
     assert not list(tmp_path.iterdir())
 
 

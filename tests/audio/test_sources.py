@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,95 @@ def test_metadata_in_another_encoding_is_named(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_bytes("a|naïve".encode("latin-1"))
     with pytest.raises(ValueError, match=r"metadata\.csv is not UTF-8"):
         find_audio(tmp_path)
+
+
+def ljspeech(directory: Path, metadata: bytes | str, *recordings: str) -> Path:
+    for name in recordings:
+        touch(directory / "wavs" / f"{name}.wav")
+    content = metadata if isinstance(metadata, bytes) else metadata.encode()
+    (directory / "metadata.csv").write_bytes(content)
+    return directory
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_at_line_ends_alone(tmp_path: Path, end: str) -> None:
+    texts = ["one\u2028half", "two\u2029half", "three\x85half", "four\x0bhalf", "five\x0chalf", "six\x1ehalf"]
+    rows = "".join(f"{index}|{text}{end}" for index, text in enumerate(texts))
+    sources, problems = find_audio(ljspeech(tmp_path, rows, *map(str, range(len(texts)))))
+    assert [source.text for source in sources] == texts
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        (
+            "a transcript that stands on a line of its own " * 9,
+            "'a transcript that stands on a line of its own a trans",
+        ),
+        ("слово " * 25, "'слово слово"),
+        ("b\0c|Text.", r"'b\x00c.wav'"),
+        ("../outside|Text.", "'../outside.wav'"),
+        ("|Text.", "'.wav'"),
+        (".hidden|Text.", "'.hidden.wav'"),
+        ("sub//c|Text.", "'sub//c.wav'"),
+    ],
+)
+def test_a_line_that_names_no_file_is_named_by_its_number(tmp_path: Path, line: str, named: str) -> None:
+    directory = ljspeech(tmp_path / "data", f"a|Fine.\n{line}\n\nc|Fine.\n", "a", "c", ".hidden", "sub/c")
+    touch(directory / "outside.wav")
+    sources, problems = find_audio(directory)
+    assert [source.name for source in sources] == ["a", "c"]
+    (problem,) = problems
+    assert f"line 2 of {directory / 'metadata.csv'} names {named}" in problem
+    assert len(problem) < 2 * len(str(directory)) + 200
+
+
+def test_an_absolute_path_is_no_id(tmp_path: Path) -> None:
+    outside = touch(tmp_path / "outside.wav")
+    sources, problems = find_audio(ljspeech(tmp_path / "data", f"a|Fine.\n{outside}|Text.\n", "a"))
+    assert [source.name for source in sources] == ["a"]
+    assert len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("separator", "plural"),
+    [(",", "commas"), (";", "semicolons"), ("\t", "tabs")],
+    ids=["comma", "semicolon", "tab"],
+)
+def test_a_separator_that_is_no_bar_is_explained(tmp_path: Path, separator: str, plural: str) -> None:
+    words = "a long transcript, with a comma, " * 20
+    rows = f'id{separator}text\n"a.wav"{separator}{words}\n'
+    with pytest.raises(
+        ValueError, match=rf"metadata\.csv names a file in .*expected id\|text.*{plural} for bars"
+    ):
+        find_audio(ljspeech(tmp_path, rows, "a"))
+
+
+@pytest.mark.parametrize("metadata", ["", "\n\n", "wavs/a|Text.\n", "a|Text.".encode("utf-16-le")])
+def test_metadata_that_fits_no_file_tells_what_an_id_is(tmp_path: Path, metadata: bytes | str) -> None:
+    with pytest.raises(
+        ValueError, match=r"no line of .*metadata\.csv names a file .* ids such as 'a'"
+    ) as caught:
+        find_audio(ljspeech(tmp_path, metadata, "a"))
+    assert "for bars" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_metadata_that_is_a_dangling_link_is_not_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path / "wavs" / "a.wav")
+    (tmp_path / "metadata.csv").symlink_to("gone.csv")
+    with pytest.raises(FileNotFoundError, match=r"metadata\.csv"):
+        find_audio(tmp_path)
+
+
+@pytest.mark.parametrize(("on_disk", "listed"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_composed_and_decomposed_names_are_the_same(tmp_path: Path, on_disk: str, listed: str) -> None:
+    name = "café"
+    row = unicodedata.normalize(listed, name) + "|Text.\n"
+    (source,), problems = find_audio(ljspeech(tmp_path, row, unicodedata.normalize(on_disk, name)))
+    assert source.path.exists()
+    assert source.name == unicodedata.normalize("NFC", name)
+    assert not problems
+    os.remove(tmp_path / "metadata.csv")
+    assert names(tmp_path) == [f"wavs/{source.name}"]
