@@ -106,7 +106,7 @@ def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, monkeypatch: pyte
     assert not json.loads((tmp_path / "corpus" / "corpus.json").read_text())["complete"]
 
 
-@pytest.mark.parametrize("sentence", ["one|two", "one\ntwo", " "])
+@pytest.mark.parametrize("sentence", ["one|two", "one\ntwo", "one\rtwo", " "])
 def test_a_sentence_that_metadata_cannot_hold_is_refused(tmp_path: Path, sentence: str) -> None:
     with pytest.raises(ValueError, match=r"metadata\.csv"):
         make_corpus(tmp_path / "corpus", [sentence])

@@ -13,7 +13,7 @@ from tests.golden import PRIOR_CONDITIONS, Golden
 pytest.importorskip("torchaudio")
 
 from priordiff.audio import LogMelSpectrogram
-from priordiff.audio.mel import mel_filter_bank
+from priordiff.audio.mel import foreign_log_mels, mel_filter_bank
 
 SMALL = {"sample_rate": 8000, "n_fft": 64, "win_length": 64, "hop_length": 16, "n_mels": 8, "f_max": 4000.0}
 
@@ -131,3 +131,37 @@ def test_autocast_does_not_coarsen_it() -> None:
     expected = transform(waveform)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(transform(waveform), expected)
+
+
+DEFAULTS = {"sample_rate": 22050, "n_fft": 1024, "win_length": 1024}
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [DEFAULTS, SMALL, {**DEFAULTS, "n_mels": 128}, {**DEFAULTS, "n_fft": 512, "win_length": 400}],
+)
+def test_no_waveform_at_full_scale_or_below_leaves_the_range(parameters: dict) -> None:
+    transform = LogMelSpectrogram(**parameters)
+    time = torch.arange(8192) / parameters["sample_rate"]
+    waveforms = [torch.zeros(8192), torch.ones(8192), torch.randn(8192).sign()]
+    centres = (transform.filters.argmax(dim=1) * parameters["sample_rate"] / parameters["n_fft"]).unique()
+    waveforms += [torch.sin(2 * math.pi * hertz * time).sign() for hertz in centres]
+    log_mels = [transform(waveform[None]) for waveform in waveforms]
+    assert foreign_log_mels(log_mels, parameters) is None
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda log_mel: log_mel * 20 / math.log(10),
+        lambda log_mel: 2 * log_mel,
+        lambda log_mel: 100 * log_mel.exp(),
+        lambda log_mel: log_mel + math.log(32768),
+    ],
+    ids=["decibels", "powers", "no logarithms", "integers"],
+)
+def test_other_conventions_leave_the_range(convert: object) -> None:
+    speech = 0.9 * torch.sin(2 * math.pi * 200 * torch.arange(8192) / 22050)
+    log_mels = [LogMelSpectrogram()(waveform[None]) for waveform in (speech, torch.zeros(8192))]
+    assert foreign_log_mels(log_mels, DEFAULTS) is None
+    assert "decibels" in foreign_log_mels([convert(log_mel) for log_mel in log_mels], DEFAULTS)

@@ -290,6 +290,64 @@ def test_inputs_that_can_not_be_used_are_named_and_the_others_done(
     assert "short.wav is too short: 0.10 s, expected at least 0.5 s" in line
 
 
+def test_synthesis_takes_what_training_takes_and_names_the_rest(
+    refuse: Refuse, vocoder: Path, recording: Path, output: Path, tmp_path: Path
+) -> None:
+    inputs = tmp_path / "inputs"
+    for name in ("a.wav", ".Trash/old.wav", "._a.wav", "c.wav/d.wav"):
+        _tone(inputs / name, 1)
+    (inputs / "empty.wav").mkdir()
+    (inputs / "b.wav").symlink_to("../.git/annex/objects/b.wav")
+    (inputs / "loop.wav").symlink_to("loop.wav")
+    (inputs / "speaker").symlink_to("unmounted")
+    _tone(tmp_path / "elsewhere" / "e.wav", 1)
+    (inputs / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(inputs)
+    (tmp_path / "dangling.wav").symlink_to("gone.wav")
+    command = [
+        "synthesize",
+        "--model",
+        vocoder / "energy-seed0",
+        "--steps",
+        "2",
+        "--output",
+        output,
+        "--input",
+    ]
+    line = refuse(*command, inputs, tmp_path / "dangling.wav")
+    assert "4 of 7 inputs were left out" in line
+    assert all(f"{inputs / name} is a link to" in line for name in ("b.wav", "loop.wav", "speaker"))
+    assert f"{tmp_path / 'dangling.wav'} is a link to gone.wav" in line
+    written = sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
+    assert written == ["a.wav", "c.wav/d.wav", "linked/e.wav"]
+    output.rename(tmp_path / "first")
+    assert "1 of 2 inputs" in refuse(*command, inputs / ".Trash" / "old.wav", inputs / "b.wav")
+    assert [path.name for path in output.iterdir()] == ["old.wav"], "what is asked for by name is taken"
+
+
+def test_a_recording_beyond_full_scale_is_scaled_to_it_and_said_to_be_so(
+    vocoder: Path, recording: Path, output: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples, rate = soundfile.read(recording)
+    loud = samples / np.abs(samples).max()
+    soundfile.write(tmp_path / "full.wav", loud, rate, subtype="FLOAT")
+    soundfile.write(tmp_path / "integers.wav", 32768 * loud, rate, subtype="FLOAT")
+    files = [str(tmp_path / "full.wav"), str(tmp_path / "integers.wav")]
+    command = [
+        "synthesize",
+        "--model",
+        str(vocoder / "energy-seed0"),
+        "--steps",
+        "2",
+        "--output",
+        str(output),
+    ]
+    assert main([*command, "--input", *files]) == 0
+    warned = [record.getMessage() for record in caplog.records if "full scale" in record.getMessage()]
+    assert warned == [f"{files[1]} has samples up to ±32768, beyond full scale: it is scaled to ±1"]
+    assert (output / "full.wav").read_bytes() == (output / "integers.wav").read_bytes()
+
+
 def test_synthesis_does_not_write_over_its_input_nor_below_a_file(
     refuse: Refuse, vocoder: Path, recording: Path
 ) -> None:

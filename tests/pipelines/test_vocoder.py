@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import diffusers
@@ -19,7 +21,11 @@ from priordiff import (
     PriorEstimator,
     PriorGradScheduler,
     VocoderPipeline,
+    with_prior,
 )
+
+# Random frames are louder than any recording.
+pytestmark = pytest.mark.filterwarnings("ignore:log-mel frames range")
 
 N_MELS, HOP_LENGTH = 8, 16
 MEL = {"sample_rate": 8000, "n_fft": 64, "win_length": 64, "f_max": 4000.0}
@@ -232,9 +238,60 @@ def test_what_does_not_fit_is_an_error_in_one_line(arguments: dict, message: str
 def test_parts_that_do_not_fit_are_an_error() -> None:
     with pytest.raises(ValueError, match="mel has hop_length=8, but the model hop_length=16"):
         VocoderPipeline(make_model(), PriorGradScheduler(), mel={**MEL, "hop_length": 8})
-    with pytest.raises(ValueError, match="DDPMScheduler, which takes no prior"):
-        VocoderPipeline(make_model(), diffusers.DDPMScheduler())
+    with pytest.raises(TypeError, match=r"VQDiffusionScheduler cannot have a Gaussian prior: .* tokens"):
+        VocoderPipeline(make_model(), diffusers.VQDiffusionScheduler(4))
     with pytest.raises(ValueError, match="mel has bands, expected only"):
         VocoderPipeline(make_model(), PriorGradScheduler(), mel={"bands": 8})
     with pytest.raises(ValueError, match="needs an estimator with frame_std"):
         VocoderPipeline(make_model(prior_condition="mel_channel"), PriorGradScheduler())
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        diffusers.DDPMScheduler(),
+        diffusers.EulerDiscreteScheduler(),
+        diffusers.DPMSolverMultistepScheduler(),
+        diffusers.FlowMatchEulerDiscreteScheduler(),
+    ],
+    ids=lambda scheduler: type(scheduler).__name__,
+)
+def test_a_scheduler_without_a_prior_is_replaced_by_its_sibling(
+    scheduler: diffusers.SchedulerMixin, tmp_path: Path, log_mels: list[Tensor]
+) -> None:
+    def audio(vocoder: VocoderPipeline) -> Tensor:
+        vocoder.set_progress_bar_config(disable=True)
+        return vocoder(log_mels[0], generator=seeded(0)[0]).audios
+
+    parts = make_model(), make_estimator("energy")
+    expected = audio(VocoderPipeline(parts[0], with_prior(scheduler), parts[1], mel=MEL))
+    assert not torch.allclose(expected, audio(VocoderPipeline(parts[0], with_prior(scheduler), mel=MEL)))
+    vocoder = VocoderPipeline(parts[0], scheduler, parts[1], mel=MEL)
+    assert torch.equal(audio(vocoder), expected)
+    vocoder.save_pretrained(tmp_path)
+    assert torch.equal(audio(diffusers.DiffusionPipeline.from_pretrained(tmp_path)), expected)
+    vocoder.scheduler = scheduler
+    assert torch.equal(audio(vocoder), expected)
+    assert not hasattr(scheduler, "set_prior")
+
+
+def test_a_scheduler_with_a_prior_is_taken_as_it_is() -> None:
+    scheduler = PriorGradScheduler()
+    assert VocoderPipeline(make_model(), scheduler, mel=MEL).scheduler is scheduler
+
+
+def test_frames_that_are_no_natural_logarithms_are_warned_of() -> None:
+    vocoder = make_vocoder()
+    frames = torch.linspace(-11.5, -1, N_MELS * 5).reshape(N_MELS, 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vocoder([frames, frames])
+    with pytest.warns(
+        UserWarning, match=r"range from -99\.9 to -1\.0, .* from -11\.5 to .*decibels"
+    ) as caught:
+        vocoder([frames, frames * 20 / math.log(10)])
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    pytest.importorskip("torchaudio")
+    with pytest.warns(UserWarning, match="another scale"):
+        vocoder(waveform=[3000 * torch.randn(330)])
