@@ -82,7 +82,9 @@ def synthesize_files(
         write_audio(destination, audio, pipeline.sample_rate)
         mae = log_mel_mae(audio, waveform, pipeline.sample_rate, log_mel)
         factor = seconds * pipeline.sample_rate / len(waveform)
-        print(f"{destination}: log-mel MAE {mae:.3f}, real-time factor {factor:.3f}")
+        # A name may hold bytes that are no UTF-8, which standard output refuses.
+        name = str(destination).encode(errors="backslashreplace").decode()
+        print(f"{name}: log-mel MAE {mae:.3f}, real-time factor {factor:.3f}")
     if failures:
         raise ValueError(f"{len(failures)} of {total} inputs were left out: {'; '.join(failures)}")
 

@@ -49,11 +49,12 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
     path = Path(path)
     _check_readable(path)
     try:
-        samples, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        # Of a name that is no UTF-8, soundfile takes the bytes alone.
+        name = path if os.name == "nt" else os.fsencode(path)
+        samples, file_rate = soundfile.read(name, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, MemoryError) as error:
-        raise ValueError(
-            f"{path} cannot be decoded as wav, flac, ogg or mp3: {' '.join(str(error).split())}"
-        ) from error
+        reason = " ".join(str(getattr(error, "error_string", error)).split())
+        raise ValueError(f"{path} cannot be decoded as wav, flac, ogg or mp3: {reason}") from error
     if len(samples) == 0:
         raise ValueError(
             f"{path} is empty by its header, which announces no samples in {path.stat().st_size} bytes: if "

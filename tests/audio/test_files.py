@@ -132,6 +132,18 @@ def test_a_link_that_leads_nowhere_is_named_with_its_target(tmp_path: Path, targ
         read_audio(tmp_path / "link.wav", 22050)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_name_that_is_no_utf8_is_read_and_named(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    write_audio(path, torch.zeros(10), 22050)
+    assert len(read_audio(path, 22050)) == 10
+    path.write_bytes(b"noise")
+    with pytest.raises(
+        ValueError, match=r"caf.+\.wav cannot be decoded as wav, flac, ogg or mp3: Format not"
+    ):
+        read_audio(path, 22050)
+
+
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_audio(tmp_path / "locked.wav", torch.zeros(10), 22050)
     monkeypatch.setattr(os, "access", lambda path, mode: False)

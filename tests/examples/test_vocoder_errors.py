@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import resource
 import shutil
 import subprocess
@@ -14,6 +16,8 @@ import pytest
 import soundfile
 
 from vocoder.__main__ import main
+from vocoder.configuration import CorpusConfig, VocoderConfig
+from vocoder.data import prepare_corpus
 
 ROOT = Path(__file__).parents[2]
 
@@ -346,6 +350,29 @@ def test_a_recording_beyond_full_scale_is_scaled_to_it_and_said_to_be_so(
     warned = [record.getMessage() for record in caplog.records if "full scale" in record.getMessage()]
     assert warned == [f"{files[1]} has samples up to ±32768, beyond full scale: it is scaled to ±1"]
     assert (output / "full.wav").read_bytes() == (output / "integers.wav").read_bytes()
+
+
+def test_names_that_are_no_utf8_pass_through(
+    vocoder: Path, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, output = tmp_path / os.fsdecode(b"donn\xe9es"), tmp_path / "output"
+    data.mkdir()
+    for name in (b"\xe8.wav", b"\xe9.wav"):
+        shutil.copy(recording, data / os.fsdecode(name))
+    corpus = CorpusConfig(directory=str(data), cache_directory=str(tmp_path / "cache"), crop_frames=8)
+    assert sum(map(len, prepare_corpus(VocoderConfig(corpus=corpus)))) == 2
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+    command = [
+        "synthesize",
+        "--model",
+        str(vocoder / "energy-seed0"),
+        "--steps",
+        "2",
+        "--output",
+        str(output),
+    ]
+    assert main([*command, "--input", str(data)]) == 0
+    assert sorted(os.listdir(os.fsencode(output))) == [b"\xe8.wav", b"\xe9.wav"]
 
 
 def test_synthesis_does_not_write_over_its_input_nor_below_a_file(
