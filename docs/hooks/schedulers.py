@@ -14,8 +14,9 @@ from diffusers.utils import logging
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # what measures is what tests
 
-from priordiff.schedulers import refusal
 from priordiff.schedulers.coordinates import LINEAR_SOLVERS
+
+from priordiff.schedulers import refusal
 from priordiff.schedulers.predictions import prediction_type_of
 from tests.schedulers.drivers import adds_noise, make
 from tests.schedulers.identity import EXACT, deviation_from_plain, steps_in_float32, tolerance

@@ -250,8 +250,10 @@ class GaussianPrior(ABC):
         return (
             made_of_numbers
             or own == shape
-            or len(own) == len(shape)
-            and all(size in (1, wanted) for size, wanted in zip(own, shape, strict=True))
+            or (
+                len(own) == len(shape)
+                and all(size in (1, wanted) for size, wanted in zip(own, shape, strict=True))
+            )
         )
 
     def _common_shape(self, other: GaussianPrior) -> tuple[int, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
-import torch
 from diffusers.utils.logging import get_logger
 from torch import Tensor
 
@@ -311,7 +310,9 @@ def _handler(name: str, plain: Callable[..., Any]) -> Callable[..., Any] | None:
     if name == "get_velocity":
         return PriorSchedulerMixin._get_velocity
     takes_state = any(parameter in STATES for parameter in inspect.signature(plain).parameters)
-    if name == "step" or takes_state and name.startswith(("step", "batch_step", "undo_step", "add_noise_to")):
+    if name == "step" or (
+        takes_state and name.startswith(("step", "batch_step", "undo_step", "add_noise_to"))
+    ):
         return PriorSchedulerMixin._step
     return None
 

@@ -38,7 +38,7 @@ _NO_BETAS = {"shift", "base_shift", "sigma_data", "sigma_min", "sigma_max"}
 
 
 def with_noise_levels(cls: Any, config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration in which the noise levels and the prediction type that another scheduler had are written.
+    """A configuration with the noise levels and the prediction type that another scheduler really had.
 
     `from_config` of diffusers drops what a scheduler left at its default, and fills in the default of the new
     class. Where the two differ, a network would be shown noise that it was not trained with.
@@ -62,11 +62,14 @@ def with_noise_levels(cls: Any, config: Mapping[str, Any], given: Mapping[str, A
     for name, neutral in _WITHOUT.items():
         if name in NOISE_LEVELS and name not in known and asked.get(name, neutral) != neutral:
             raise ValueError(
-                f"{cls.__name__} knows no {name}, which is {asked[name]!r} in this configuration: its noise "
-                f"would not be that of the network's training; take another scheduler, or {name}={neutral!r} if "
-                "that is meant"
+                f"{cls.__name__} knows no {name}, which is {asked[name]!r} in this configuration, and the "
+                f"network was trained so: take another scheduler, or pass {name}={neutral!r} if that is meant"
             )
-    written = dict(config)
+    written = {
+        name: value
+        for name, value in config.items()
+        if value is not None or name not in cls.kept_from_configurations
+    }
     of_another = origin != cls.__name__.removeprefix("PriorGrad")
     if of_another and (origin or isinstance(config, FrozenDict)):
         for name in set(cls.kept_from_configurations) & known.keys() - config.keys():
@@ -77,7 +80,8 @@ def with_noise_levels(cls: Any, config: Mapping[str, Any], given: Mapping[str, A
             name
             for name in config["_use_default_values"]
             if name not in cls.kept_from_configurations
-            or (name in known and known[name].default == config[name])
+            or name not in known
+            or known[name].default == config[name]
         ]
     return written
 
@@ -89,6 +93,6 @@ def _check_kind(cls: Any, known: Set[str], asked: Mapping[str, Any]) -> None:
     if own and named and not own & named and not asked.get("use_flow_sigmas"):
         raise ValueError(
             f"{cls.__name__} has its noise levels from {', '.join(sorted(own))}, and this configuration has "
-            f"{', '.join(sorted(named))}: its network was trained with noise of another kind; take a scheduler "
-            "of that kind"
+            f"{', '.join(sorted(named))}: its network was trained with noise of another kind; take a "
+            "scheduler of that kind"
         )

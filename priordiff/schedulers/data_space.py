@@ -1,4 +1,4 @@
-"""What acts on single elements, a clamp or a mask, acts on the data, though the solver works in white space."""
+"""What acts on single elements, a clamp or a mask, acts on the data, not on the solver's white space."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
     step with the same noise level (DiffWave, Kong et al., ICLR 2021, appendix C), so the network has to
     accept fractional steps. Such a list is a schedule of its own, and DDPM's step (Ho et al., 2020, algorithm
     2) is taken on it: $x \leftarrow (x - \beta_s/\sqrt{1-\bar\alpha_s}\,\epsilon_\theta)/\sqrt{\alpha_s} +
-    \sigma_s n$.
+    \sigma_s n$. Between training steps $\sqrt{\bar\alpha}$ is linear.
 
     The arguments are those of `diffusers.DDPMScheduler`, with one more value of `timestep_spacing`: "angle",
     for noise levels that are spaced evenly in $\arccos\sqrt{\bar\alpha}$.
@@ -34,12 +35,9 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         (torch.Size([3]), True)
     """
 
-    # ᾱ of the list of betas that is sampled on, from the data to the noise, for float64 and for other states;
-    # None for whole training steps.
-    _list_levels: tuple[Tensor, Tensor] | None = None
+    _list_levels: Tensor | None = None  # ᾱ of the list that is sampled on; None for whole training steps
     _on_list = False
-    # Whether the caller has drawn the noise of a step, and the variance that it shall have.
-    _noise_is_given = False
+    _mutes_noise = False
     _variance: Tensor | None = None
 
     def set_timesteps(
@@ -82,52 +80,23 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
             return
         train_betas = self._train_betas()
         if num_inference_steps == len(train_betas):
-            places = np.arange(num_inference_steps)
-            # DDPM's own table, which is float32; float64 is for the last digits.
-            levels = torch.from_numpy(np.cumprod(1 - train_betas)), self.alphas_cumprod
+            places, self._list_levels = np.arange(num_inference_steps), self.alphas_cumprod
         else:
             chosen = (
                 betas_for_steps(num_inference_steps, train_betas) if betas is None else _increasing(betas)
             )
             places = align_betas(chosen, train_betas)
-            levels = (torch.from_numpy(np.cumprod(1 - chosen)),) * 2
-        self._list_levels, self.num_inference_steps = levels, len(places)
+            self._list_levels = torch.from_numpy(np.cumprod(1 - chosen))
+        self.num_inference_steps = len(places)
         self.timesteps = torch.from_numpy(places[::-1].astype(np.float32)).to(device)
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        r"""The forward process, $\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,n$.
-
-        Between training steps $\sqrt{\bar\alpha}$ is linear, which makes it the inverse of the alignment of
-        betas.
-
-        Args:
-            original_samples: $x_0$ (batch, …).
-            noise: $n$, of the same shape.
-            timesteps: training steps (batch,), from 0; whole or fractional.
-
-        Raises:
-            ValueError: if a timestep is outside the training schedule.
-        """
-        if self._are_tabulated(timesteps, original_samples):
-            return super().add_noise(original_samples, noise, timesteps)
-        signal_scale, noise_scale = self._scales(timesteps, original_samples)
-        return signal_scale * original_samples + noise_scale * noise
+        with self._levels_at(timesteps, original_samples) as places:
+            return super().add_noise(original_samples, noise, places)
 
     def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        r"""The target of "v_prediction", $\sqrt{\bar\alpha_t}\,n - \sqrt{1-\bar\alpha_t}\,x_0$.
-
-        Args:
-            sample: $x_0$ (batch, …).
-            noise: $n$, of the same shape.
-            timesteps: training steps (batch,), from 0; whole or fractional.
-
-        Raises:
-            ValueError: if a timestep is outside the training schedule.
-        """
-        if self._are_tabulated(timesteps, sample):
-            return super().get_velocity(sample, noise, timesteps)
-        signal_scale, noise_scale = self._scales(timesteps, sample)
-        return signal_scale * noise - noise_scale * sample
+        with self._levels_at(timesteps, sample) as places:
+            return super().get_velocity(sample, noise, places)
 
     def step(
         self,
@@ -138,7 +107,7 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         return_dict: bool = True,
         variance_noise: Tensor | None = None,
     ) -> DDPMSchedulerOutput | tuple[Tensor, Tensor]:
-        """One step towards the data.
+        """DDPM's step, on the list of betas if there is one.
 
         Args:
             model_output: the network's prediction at this timestep.
@@ -151,17 +120,20 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         Raises:
             ValueError: if the timestep is not one of `timesteps`.
         """
-        self._noise_is_given, self._variance = variance_noise is not None, None
-        if self._noise_is_given:
-            generator = torch.Generator()  # for noise that counts nothing; no one else's moves on
-        training_levels = self.alphas_cumprod
-        if self._list_levels is not None:  # a list is a schedule of its own, whose steps are its places
-            timestep, self._on_list = self._place(timestep), True
-            self.alphas_cumprod = self._list_levels[sample.dtype != torch.float64]
+        self._mutes_noise, self._variance = variance_noise is not None, None
+        if self._mutes_noise:
+            generator = torch.Generator()  # what is drawn counts nothing, and no one else's generator moves
         try:
-            output = super().step(model_output, timestep, sample, generator)
+            if self._list_levels is None:
+                output = super().step(model_output, timestep, sample, generator)
+            else:
+                levels = (
+                    self._exact(self._list_levels) if sample.dtype == torch.float64 else self._list_levels
+                )
+                with self._levels(levels):
+                    output = super().step(model_output, self._place(timestep), sample, generator)
         finally:
-            self.alphas_cumprod, self._on_list, self._noise_is_given = training_levels, False, False
+            self._mutes_noise = False
         if self._variance is not None:
             output.prev_sample = output.prev_sample + self._standard_deviation() * variance_noise
         return output if return_dict else output.to_tuple()
@@ -172,9 +144,9 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
     def _get_variance(
         self, t: int, predicted_variance: Tensor | None = None, variance_type: str | None = None
     ) -> Tensor:
-        """DDPM's variance; as good as none for the noise that DDPM draws where the caller gives it."""
+        """DDPM's variance; as good as none for noise that is drawn where the caller gives another."""
         variance = super()._get_variance(t, predicted_variance, variance_type)
-        if not self._noise_is_given:
+        if not self._mutes_noise:
             return variance
         self._variance = variance
         return torch.full_like(variance, -math.inf if self.variance_type == "learned_range" else 0.0)
@@ -186,14 +158,36 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
             return torch.exp(0.5 * self._variance)
         return self._variance if self.variance_type == "fixed_small_log" else self._variance**0.5
 
-    def _place(self, timestep: int | float | Tensor) -> int:
-        found = (self.timesteps == float(timestep)).nonzero().flatten()
-        if not len(found):
-            raise ValueError(
-                f"timestep={float(timestep):g} is not one of this scheduler's timesteps "
-                f"{self.timesteps.tolist()}"
-            )
-        return len(self.timesteps) - 1 - int(found[0])
+    @contextmanager
+    def _levels(self, levels: Tensor) -> Iterator[None]:
+        """DDPM on a list with other noise levels than those of training, whose timesteps are its places."""
+        training, self.alphas_cumprod, self._on_list = self.alphas_cumprod, levels, True
+        try:
+            yield
+        finally:
+            self.alphas_cumprod, self._on_list = training, False
+
+    @contextmanager
+    def _levels_at(self, timesteps: Tensor, like: Tensor) -> Iterator[Tensor]:
+        """DDPM on the list of the noise levels at some timesteps, and their places in it."""
+        last = len(self.betas) - 1
+        # Only where looking at the values does not make an accelerator wait.
+        if timesteps.device.type == "cpu" and not ((timesteps >= 0) & (timesteps <= last)).all():
+            raise ValueError(f"timesteps {timesteps.tolist()} are not all from 0 to {last}")
+        if not timesteps.is_floating_point() and (self._list_levels is None or like.dtype != torch.float64):
+            yield timesteps
+            return
+        signal = self._exact(self.alphas_cumprod).sqrt().to(timesteps.device)
+        drop = signal.diff(append=signal[-1:]).neg()
+        whole = timesteps.long()
+        with self._levels((signal[whole] - (timesteps - whole) * drop[whole]).square().flatten()):
+            yield torch.arange(timesteps.numel())
+
+    def _exact(self, levels: Tensor) -> Tensor:
+        """Noise levels in float64; those of training are DDPM's own table, which is float32."""
+        return (
+            levels if levels.dtype == torch.float64 else torch.from_numpy(np.cumprod(1 - self._train_betas()))
+        )
 
     def _train_betas(self) -> np.ndarray:
         """The betas of training, in float64 from the beginning where they are the paper's."""
@@ -204,30 +198,14 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
                 return betas
         return self.betas.double().numpy(force=True)
 
-    def _are_tabulated(self, timesteps: Tensor, like: Tensor) -> bool:
-        """Whether DDPM's own float32 table tells the noise levels, of timesteps that are checked to exist."""
-        last = len(self.betas) - 1
-        # Only where looking at the values does not make an accelerator wait.
-        if timesteps.device.type == "cpu" and not ((timesteps >= 0) & (timesteps <= last)).all():
-            raise ValueError(f"timesteps {timesteps.tolist()} are not all from 0 to {last}")
-        in_float64 = like.dtype == torch.float64 and self.config["timestep_spacing"] == "angle"
-        return not timesteps.is_floating_point() and not in_float64
-
-    def _scales(self, timesteps: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """√ᾱ and √(1−ᾱ) at fractional timesteps, with the precision of `like` but float32 at least."""
-        levels = torch.from_numpy(np.cumprod(1 - self._train_betas()))
-        signal = levels.sqrt()
-        drop = signal.diff(append=signal[-1:]).neg()
-        dtype = torch.promote_types(like.dtype, torch.float32)
-        signal, drop, variance = (
-            table.to(dtype=dtype).to(like.device) for table in (signal, drop, 1 - levels)
-        )
-        timesteps = timesteps.to(like.device).reshape(-1, *[1] * (like.dim() - 1))
-        whole = timesteps.long()
-        below = (timesteps - whole).to(dtype) * drop[whole]
-        # 1 − (√ᾱ_t − below)², without the cancellation that computing it so would bring near t = 0.
-        noise_scale = (variance[whole] + below * (2 * signal[whole] - below)).sqrt()
-        return (signal[whole] - below).to(like.dtype), noise_scale.to(like.dtype)
+    def _place(self, timestep: int | float | Tensor) -> int:
+        found = (self.timesteps == float(timestep)).nonzero().flatten()
+        if not len(found):
+            raise ValueError(
+                f"timestep={float(timestep):g} is not one of this scheduler's timesteps "
+                f"{self.timesteps.tolist()}"
+            )
+        return len(self.timesteps) - 1 - int(found[0])
 
 
 def _increasing(betas: Sequence[float] | np.ndarray | Tensor) -> np.ndarray:

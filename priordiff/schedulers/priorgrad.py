@@ -49,9 +49,9 @@ class PriorGradScheduler(PriorFractionalDDPMScheduler):
         beta_end: last training beta.
         prediction_type: "epsilon", "sample" or "v_prediction".
         variance_type: variance $\sigma_t^2$ of a step's noise: "fixed_small" (the paper),
-            $\beta_t(1-\bar\alpha_{t-1})/(1-\bar\alpha_t)$, exact if the data given the conditioning is a single
-            point; "fixed_large", $\beta_t$, exact if it is $N(\mu, \Sigma)$: for priors that fit well, with
-            which few steps of the former lose loudness; "learned" or "learned_range", from the network.
+            $\beta_t(1-\bar\alpha_{t-1})/(1-\bar\alpha_t)$, exact if the data given the conditioning is a
+            single point; "fixed_large", $\beta_t$, exact if it is $N(\mu, \Sigma)$: for priors that fit well,
+            with which few steps of the former lose loudness; "learned" or "learned_range", from the network.
         clip_prev_sample: the state $x_t$, in data space, is clamped to [−value, value] after each step; the
             published vocoder uses 1.0. None: no clamp.
         model_space: what the network sees and writes: "centered" (the paper), "data" or "white".
@@ -62,8 +62,8 @@ class PriorGradScheduler(PriorFractionalDDPMScheduler):
         dynamic_thresholding_ratio: the quantile at which.
         clip_sample_range: the range of the clamp.
         sample_max_value: the most that is thresholded at.
-        timestep_spacing: "angle" for fractional steps evenly spaced in noise level, or one of DDPM's for whole
-            training steps: "leading", "linspace", "trailing".
+        timestep_spacing: "angle" for fractional steps evenly spaced in noise level, or one of DDPM's for
+            whole training steps: "leading", "linspace", "trailing".
         steps_offset: added to the timesteps with "leading".
         rescale_betas_zero_snr: whether the last training step is pure noise.
 
@@ -128,7 +128,7 @@ class PriorGradScheduler(PriorFractionalDDPMScheduler):
         super().__init__(**{name: self.config[name] for name in _OF_DDPM})
         if timestep_spacing == "angle":
             self.set_timesteps(num_train_timesteps)
-        # diffusers gives another class what is not listed here; only what this class alone has is its own affair.
+        # diffusers hands on to other classes what is not listed here: all but what they do not know.
         own = {"clip_prev_sample": None, "model_space": "centered", "timestep_spacing": "angle"}
         unchanged = [name for name, default in own.items() if self.config[name] == default]
         self.register_to_config(_use_default_values=unchanged)

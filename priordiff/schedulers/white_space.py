@@ -152,7 +152,7 @@ def results_to_data(space: WhiteSpace, result: Any, names: tuple[str, ...]) -> A
 
 
 def names_of_results(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The fields of the output class that a method is annotated with, in the order of the tuple it may return.
+    """The fields of the output class that a method is annotated with: the places of the tuple it may return.
 
     Args:
         function: a method of a solver.

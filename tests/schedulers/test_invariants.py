@@ -11,7 +11,6 @@ from tests.schedulers.identity import (
     EXACT,
     ROUNDED,
     deviation_from_plain,
-    diagonal_prior,
     steps_in_float32,
     tolerance,
 )

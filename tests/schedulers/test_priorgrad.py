@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from diffusers import DDPMScheduler
 from torch import Tensor
 
 from priordiff import DiagonalPrior, GaussianPrior, PriorGradScheduler
@@ -298,3 +299,102 @@ def test_an_unknown_variance_type_is_named() -> None:
     for name in ("small", "fixed_large_log"):  # the latter is NaN in diffusers
         with pytest.raises(ValueError, match=f"variance_type='{name}', expected one of 'fixed_small'"):
             PriorGradScheduler(variance_type=name)
+
+
+DDPM_OPTIONS = [
+    {},
+    {"beta_schedule": "scaled_linear", "prediction_type": "v_prediction", "clip_sample": False},
+    {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample", "clip_sample_range": 0.5},
+    {
+        "beta_schedule": "sigmoid",
+        "thresholding": True,
+        "sample_max_value": 1.5,
+        "timestep_spacing": "linspace",
+    },
+    {"trained_betas": [0.01 * (1 + step) for step in range(20)], "timestep_spacing": "trailing"},
+    {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction", "timestep_spacing": "trailing"},
+    {"variance_type": "fixed_small_log", "steps_offset": 1},
+    {"variance_type": "fixed_large"},
+    {"variance_type": "learned"},
+    {"variance_type": "learned_range", "clip_sample": False},
+]
+
+
+@pytest.mark.parametrize("options", DDPM_OPTIONS, ids=str)
+def test_with_white_noise_it_is_ddpm_bit_for_bit(options: dict) -> None:
+    plain = DDPMScheduler(num_train_timesteps=20, **options)
+    learns_variance = plain.config.variance_type.startswith("learned")
+    white_noise = torch.randn(3, 2, 8, generator=torch.Generator().manual_seed(0))
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        output = white_denoiser(x, t)
+        return torch.cat([output, output.sigmoid()], dim=1) if learns_variance else output
+
+    def states(scheduler: DDPMScheduler, steps: int | None) -> list[Tensor]:
+        if steps is not None:
+            scheduler.set_timesteps(steps)
+        return sample_loop(scheduler, network, white_noise)
+
+    own = PriorGradScheduler(num_train_timesteps=20, beta_end=0.02, clip_sample=True)
+    for steps in (None, 20, 4) if "steps_offset" not in options else (4,):
+        expected = states(plain, steps)
+        assert all(state.isfinite().all() for state in expected)
+        scheduler = PriorGradScheduler.from_config(plain.config)
+        for each in [scheduler] if options or steps == 4 else [scheduler, own]:
+            for prior in (None, DiagonalPrior(0.0, torch.ones(3, 2, 8))):
+                each.set_prior(prior)
+                found = states(each, steps)
+                assert all(torch.equal(x, z) for x, z in zip(found, expected, strict=True))
+        timesteps = torch.tensor([0, 7, 19])
+        for method in ("add_noise", "get_velocity"):
+            arguments = (white_noise, white_noise.flip(0), timesteps)
+            assert torch.equal(getattr(scheduler, method)(*arguments), getattr(plain, method)(*arguments))
+
+
+@pytest.mark.parametrize("options", DDPM_OPTIONS, ids=str)
+def test_every_option_of_ddpm_means_the_same_under_a_prior(options: dict, prior: GaussianPrior) -> None:
+    acts_on_data = {"clip_sample": False, "thresholding": False}
+    plain = DDPMScheduler(num_train_timesteps=20, **{**options, **acts_on_data})
+    scheduler = PriorGradScheduler.from_config(plain.config)
+    learns_variance = plain.config.variance_type.startswith("learned")
+    white_noise = torch.randn(3, 1, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    runs = []
+    for each, space in ((plain, None), (scheduler, prior)):
+        if space is not None:
+            each.set_prior(prior)
+        each.set_timesteps(4)
+
+        def network(x: Tensor, t: Tensor, space: GaussianPrior | None = space) -> Tensor:
+            output = white_denoiser(x if space is None else space.whiten(x), t)
+            variance = [output.sigmoid()] if learns_variance else []
+            return torch.cat([output if space is None else space.color(output), *variance], dim=1)
+
+        runs.append(sample_loop(each, network, white_noise))
+    for x, z in zip(runs[1], runs[0], strict=True):
+        torch.testing.assert_close(x, prior.to_data(z), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "variance_type", ["fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range"]
+)
+@pytest.mark.parametrize("spacing", ["angle", "leading"])
+def test_noise_that_the_caller_has_drawn_is_as_good_as_the_generator_s(
+    variance_type: str, spacing: str
+) -> None:
+    scheduler = PriorGradScheduler(variance_type=variance_type, timestep_spacing=spacing)
+    scheduler.set_timesteps(5)
+    x, seed = torch.randn(3, 1, 8, generator=torch.Generator().manual_seed(0)), 3
+    output = torch.cat([x.flip(0), x.sigmoid()], 1) if variance_type.startswith("learned") else x.flip(0)
+    before = torch.get_rng_state()
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+    for t in scheduler.timesteps:
+        drawn = scheduler.step(output, t, x, torch.Generator().manual_seed(seed)).prev_sample
+        assert torch.equal(scheduler.step(output, t, x, variance_noise=noise).prev_sample, drawn)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_betas_of_the_caller_s_own_are_the_training_schedule_and_say_how_long_it_is() -> None:
+    scheduler = PriorGradScheduler.from_config(DDPMScheduler(trained_betas=[0.1, 0.2, 0.3]).config)
+    assert len(scheduler) == scheduler.config.num_train_timesteps == 3
+    scheduler.set_timesteps(3)
+    assert scheduler.timesteps.tolist() == [2, 1, 0]
