@@ -35,6 +35,7 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         (torch.Size([3]), True)
     """
 
+    alphas_cumprod: Tensor
     _list_levels: Tensor | None = None  # ᾱ of the list that is sampled on; None for whole training steps
     _on_list = False
     _mutes_noise = False
@@ -82,9 +83,10 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         if num_inference_steps == len(train_betas):
             places, self._list_levels = np.arange(num_inference_steps), self.alphas_cumprod
         else:
-            chosen = (
-                betas_for_steps(num_inference_steps, train_betas) if betas is None else _increasing(betas)
-            )
+            if num_inference_steps is not None:
+                chosen = betas_for_steps(num_inference_steps, train_betas)
+            else:
+                chosen = _increasing(betas)
             places = align_betas(chosen, train_betas)
             self._list_levels = torch.from_numpy(np.cumprod(1 - chosen))
         self.num_inference_steps = len(places)
@@ -208,7 +210,7 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         return len(self.timesteps) - 1 - int(found[0])
 
 
-def _increasing(betas: Sequence[float] | np.ndarray | Tensor) -> np.ndarray:
+def _increasing(betas: Sequence[float] | np.ndarray | Tensor | None) -> np.ndarray:
     values = np.asarray(betas.cpu() if isinstance(betas, Tensor) else betas, dtype=np.float64)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"betas has shape {values.shape}, expected a list of at least one beta")
