@@ -14,8 +14,6 @@ from diffusers.utils import logging
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # what measures is what tests
 
-from priordiff.schedulers.coordinates import LINEAR_SOLVERS
-
 from priordiff.schedulers import refusal
 from priordiff.schedulers.predictions import prediction_type_of
 from tests.schedulers.drivers import adds_noise, make
@@ -24,8 +22,8 @@ from tests.schedulers.networks import prediction_configs
 
 PLACE = "<!-- the table of schedulers -->"
 SUPPORTED = """
-| `PriorGrad…Scheduler` | calls a step | its network predicts | adds noise | float64 | float32 |
-|---|---|---|---|---|---|
+| `PriorGrad…Scheduler` | calls a step | its network predicts | adds noise | float64 |
+|---|---|---|---|---|
 """
 REFUSED = """
 | cannot have a prior | because |
@@ -62,7 +60,6 @@ def _row(name: str) -> str:
         _predictions(name),
         _noise(name, plain),
         "1e-10" if _measured(name) == EXACT else "1e-6",
-        "data" if name in LINEAR_SOLVERS else "white",
     ]
     return "| " + " | ".join(cells) + " |"
 

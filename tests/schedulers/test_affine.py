@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from priordiff import DiagonalPrior, GaussianPrior, with_prior
+from tests.priors.cases import PRIORS
 from tests.schedulers.drivers import SUPPORTED, driver_of, make, sample, white_noise_for
 from tests.schedulers.identity import diagonal_prior
 from tests.schedulers.networks import MODEL_SPACES, network_for, white_network
@@ -113,6 +114,38 @@ def test_half_precision_stays_half_precision() -> None:
     assert all(state.isfinite().all() for state in states)
 
 
+def test_a_prior_that_is_more_precise_than_the_states_is_rounded_to_them() -> None:
+    prior, white_noise = diagonal_prior((2, 8)), white_noise_for("DDIMScheduler", torch.bfloat16)
+    runs = []
+    for each in (prior, prior.to(torch.bfloat16)):
+        scheduler = make("DDIMScheduler", prior=True)
+        scheduler.set_prior(each)
+        runs.append(sample(scheduler, white_network, white_noise))
+    assert all(torch.equal(x, y) for x, y in zip(*runs, strict=True))
+
+
+@pytest.mark.parametrize("structure", ["diagonal", "dense", "lapped"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["DDIMScheduler", "EulerDiscreteScheduler", "UniPCMultistepScheduler"])
+def test_under_autocast_every_state_has_the_dtype_that_it_has_without_a_prior(
+    name: str, dtype: torch.dtype, structure: str
+) -> None:
+    prior, weight = PRIORS[structure](3).to(torch.float32), torch.eye(8)
+
+    def network(x: Tensor, t: Any) -> Tensor:
+        return 0.5 * x @ weight  # autocast multiplies in bfloat16, whatever it is given
+
+    dtypes = []
+    for each in (None, prior, prior.to(torch.bfloat16)):
+        scheduler = make(name, prior=True)
+        scheduler.set_prior(each)
+        with torch.autocast("cpu", torch.bfloat16):
+            states = sample(scheduler, network, white_noise_for(name, dtype))
+        assert all(state.isfinite().all() for state in states)
+        dtypes.append([state.dtype for state in states])
+    assert dtypes[1] == dtypes[2] == dtypes[0]
+
+
 MISFITS = {
     "shape": (DiagonalPrior(0.0, torch.ones(1, 1, 7, dtype=torch.float64)), ["(1, 7)", "(3, 1, 8)"]),
     "batch": (DiagonalPrior(0.0, torch.ones(2, 1, 8, dtype=torch.float64)), ["2", "(3, 1, 8)"]),
@@ -148,6 +181,14 @@ def test_no_scheduler_samples_with_a_prior_that_does_not_fit(name: str) -> None:
     scheduler.set_prior(diagonal_prior((*driver_of(name).event[:-1], 5)))
     with pytest.raises(ValueError, match=r"5\), which does not fit data of shape \(3, "):
         sample(scheduler, white_network, white_noise)
+
+
+def test_zero_terminal_snr_is_finite_with_a_mean_of_tensors() -> None:
+    options = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}  # epsilon, which clips
+    scheduler = make("DDIMScheduler", prior=True, **options)
+    scheduler.set_prior(DiagonalPrior(torch.full((1, 2, 8), 0.2), 0.8))
+    states = sample(scheduler, white_network, white_noise_for("DDIMScheduler", torch.float32))
+    assert all(state.isfinite().all() for state in states)
 
 
 def test_what_is_no_prior_is_refused() -> None:
