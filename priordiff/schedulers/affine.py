@@ -52,6 +52,7 @@ class PriorSchedulerMixin:
     writes $\Sigma \nabla \log p$ in the first two, in the units of the data.
 
     Example:
+        >>> import torch
         >>> from diffusers import DDIMScheduler
         >>> from priordiff import DiagonalPrior
         >>> class PriorDDIM(PriorSchedulerMixin, DDIMScheduler):
@@ -71,7 +72,7 @@ class PriorSchedulerMixin:
     _clipping_options: tuple[str, ...]
     _names_of_results: Mapping[str, tuple[str, ...]]
     _prior: GaussianPrior | None = None
-    _fitted: tuple[Any, WhiteSpace] | None = None
+    _spaces: dict[Any, WhiteSpace]
     _copies = 1
     _solver_space: WhiteSpace | None = None
     _showed_input = False
@@ -115,7 +116,7 @@ class PriorSchedulerMixin:
         """
         if prior is not None and not isinstance(prior, GaussianPrior):
             raise ValueError(f"prior is a {type(prior).__name__}, expected a priordiff.GaussianPrior or None")
-        self._prior, self._fitted, self._copies, self._showed_input = prior, None, 1, False
+        self._prior, self._spaces, self._copies, self._showed_input = prior, {}, 1, False
 
     @property
     def model_space(self) -> str:
@@ -150,9 +151,9 @@ class PriorSchedulerMixin:
             NotImplementedError: if the wrapped scheduler has no forward process.
         """
         given = {"original_samples": original_samples, "noise": noise, "timesteps": timesteps}
-        return (
-            forward_process(self, **given) if self._prior is None else self._add_noise(forward_process, given)
-        )
+        if self._prior is None:
+            return forward_process(self, **given)
+        return self._add_noise(forward_process, given)
 
     def scale_model_input(self, sample: Tensor, timestep: int | float | Tensor | None = None) -> Tensor:
         r"""What the network sees of a state $x_t$, in the model's space.
@@ -232,11 +233,10 @@ class PriorSchedulerMixin:
         if not sample.dim():  # a number is scaled to learn the factor
             return plain(self, **given)
         space, self._showed_input = self._space_for(sample, copied=True), True
-        white = self.model_space == "white"
+        if self.model_space == "white":
+            return plain(self, **{**given, "sample": space.from_data(sample)})
         # The plain scaling multiplies by a number, which L lets through: no need to whiten and colour.
-        seen = plain(
-            self, **{**given, "sample": space.from_data(sample) if white else sample - space.prior.mean}
-        )
+        seen = plain(self, **{**given, "sample": sample - space.prior.mean})
         return space.prior.mean + seen if self.model_space == "data" else seen
 
     def _add_noise(self, plain: Callable[..., Tensor], given: dict[str, Any]) -> Tensor:
@@ -271,14 +271,14 @@ class PriorSchedulerMixin:
         prior = self._prior
         assert prior is not None
         seen = (sample.shape, sample.dtype, sample.device, copied)
-        if self._fitted is None or self._fitted[0] != seen:
+        if seen not in self._spaces:
             copies, rest = divmod(sample.shape[0], prior.batch_size)
             if copied and not rest:
                 self._copies = copies
             if prior.batch_size > 1 and copies == self._copies > 1:
                 prior = prior.tile(copies)
-            self._fitted = seen, WhiteSpace(fitted_to(sample, prior), sample.dtype)
-        return self._fitted[1]
+            self._spaces[seen] = WhiteSpace(fitted_to(sample, prior), sample.dtype)
+        return self._spaces[seen]
 
     def _warn_of_unseen_prior(self, prior: GaussianPrior) -> None:
         """Warns, once for each prior, of a loop that shows the network the states themselves."""

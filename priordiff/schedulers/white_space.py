@@ -157,7 +157,10 @@ def names_of_results(function: Callable[..., Any]) -> tuple[str, ...]:
     Args:
         function: a method of a solver.
     """
-    annotation = typing.get_type_hints(function).get("return")
+    try:
+        annotation = typing.get_type_hints(function).get("return")
+    except NameError:  # it names what is imported for type checkers alone
+        return ()
     for choice in (annotation, *typing.get_args(annotation)):
         if is_dataclass(choice):
             return tuple(field.name for field in fields(choice))
