@@ -1,71 +1,131 @@
 """Data-dependent Gaussian priors for any diffusion model: start from N(μ(c), Σ(c)) instead of N(0, I)."""
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-# DiffusionPipeline.from_pretrained finds out how to load our components by looking these three up here.
-from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
+import diffusers
 
-from priordiff import models, pipelines
-from priordiff.estimators import (
-    ClassMomentsEstimator,
-    MelEnergyEstimator,
-    MelSpectrumEstimator,
-    PriorEstimator,
-)
-from priordiff.losses import prior_loss
-from priordiff.models import DiffWave
-from priordiff.pipelines import VocoderPipeline, apply_prior
-from priordiff.priors import (
-    DensePrior,
-    DiagonalPrior,
-    GaussianPrior,
-    KroneckerPrior,
-    LappedPrior,
-    LowRankPrior,
-    MaskedPrior,
-    PaddedPrior,
-    SpectralPrior,
-    StftPrior,
-    from_distribution,
-)
-from priordiff.schedulers import PriorGradScheduler, min_snr_weight, p2_weight, snr, with_prior
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
+
+    from priordiff import estimators, losses, models, pipelines, priors, schedulers
+    from priordiff.estimators import (
+        AxisCovarianceEstimator,
+        ClassMomentsEstimator,
+        FourierPowerEstimator,
+        LearnedDiagonalEstimator,
+        MeanEstimator,
+        MelEnergyEstimator,
+        MelSpectrumEstimator,
+        OffsetNoiseEstimator,
+        PriorEstimator,
+        SpecGradEstimator,
+        VideoNoiseEstimator,
+    )
+    from priordiff.losses import prior_loss
+    from priordiff.models import DiffWave
+    from priordiff.pipelines import VocoderPipeline, apply_prior
+    from priordiff.priors import (
+        DensePrior,
+        DiagonalPrior,
+        GaussianPrior,
+        KroneckerPrior,
+        LappedPrior,
+        LowRankPrior,
+        MaskedPrior,
+        PaddedPrior,
+        SpectralPrior,
+        StftPrior,
+        from_distribution,
+    )
+    from priordiff.schedulers import (
+        FractionalDDPMScheduler,
+        PriorGradScheduler,
+        min_snr_weight,
+        p2_weight,
+        snr,
+        with_prior,
+    )
 
 __all__ = [
+    "AxisCovarianceEstimator",
     "ClassMomentsEstimator",
     "DensePrior",
     "DiagonalPrior",
     "DiffWave",
     "DiffusionPipeline",
+    "FourierPowerEstimator",
+    "FractionalDDPMScheduler",
     "GaussianPrior",
     "KroneckerPrior",
     "LappedPrior",
+    "LearnedDiagonalEstimator",
     "LowRankPrior",
     "MaskedPrior",
+    "MeanEstimator",
     "MelEnergyEstimator",
     "MelSpectrumEstimator",
     "ModelMixin",
+    "OffsetNoiseEstimator",
     "PaddedPrior",
     "PriorEstimator",
     "PriorGradScheduler",
     "SchedulerMixin",
+    "SpecGradEstimator",
     "SpectralPrior",
     "StftPrior",
+    "VideoNoiseEstimator",
     "VocoderPipeline",
     "apply_prior",
+    "estimators",
     "from_distribution",
+    "losses",
     "min_snr_weight",
     "models",
     "p2_weight",
     "pipelines",
     "prior_loss",
+    "priors",
+    "schedulers",
     "snr",
     "with_prior",
 ]
 __version__ = "0.1.0"
 
+# Each name is loaded when it is asked for, so that the package costs no more than what is used of it.
+# DiffusionPipeline.from_pretrained finds out how to load our components by looking the first three up here.
+_BORROWED = ("DiffusionPipeline", "ModelMixin", "SchedulerMixin")
+_ROOMS = ("priors", "losses", "schedulers", "models", "estimators", "pipelines", "audio", "files")
+_PIPELINES = ("VocoderPipeline",)
+
 
 def __getattr__(name: str) -> Any:
-    """`PriorGrad<Name>` for every scheduler of diffusers that can have a prior."""
-    from priordiff.schedulers import prior_scheduler_named
+    """Also finds `PriorGrad<Name>` for every scheduler of diffusers that can have a prior."""
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    if name in _BORROWED:
+        value = getattr(diffusers, name)
+    elif name in __all__:
+        # The rooms are listed from the cheapest to the dearest.
+        rooms = (import_module(f"{__name__}.{room}") for room in _ROOMS)
+        value = next(getattr(room, name) for room in rooms if name in room.__all__)
+    else:
+        from priordiff.schedulers import prior_scheduler_named
 
-    return prior_scheduler_named(name)
+        return prior_scheduler_named(name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})
+
+
+def _pipeline_named(name: str) -> Any:
+    """Our pipelines as attributes of diffusers, among which it looks up the class of a saved pipeline."""
+    if name not in _PIPELINES:
+        raise AttributeError(f"module 'diffusers' has no attribute {name!r}")
+    return getattr(import_module(__name__), name)
+
+
+diffusers.__getattr__ = _pipeline_named

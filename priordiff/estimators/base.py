@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
-from diffusers.pipelines.pipeline_loading_utils import ALL_IMPORTABLE_CLASSES
+from diffusers.pipelines.pipeline_loading_utils import ALL_IMPORTABLE_CLASSES, LOADABLE_CLASSES
 
 from priordiff.priors import GaussianPrior
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["PriorEstimator"]
+
+# diffusers saves a component's library under its top-level name only if it is listed here.
+LOADABLE_CLASSES.setdefault("priordiff", {})
 
 
 class PriorEstimator(ModelMixin, ConfigMixin):

@@ -12,6 +12,7 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+import priordiff
 from priordiff import (
     DiagonalPrior,
     DiffWave,
@@ -20,11 +21,13 @@ from priordiff import (
     PriorEstimator,
     PriorGradScheduler,
     VocoderPipeline,
+    estimators,
 )
 from priordiff.estimators import (
     AxisCovarianceEstimator,
     ClassMomentsEstimator,
     FourierPowerEstimator,
+    OffsetNoiseEstimator,
 )
 
 
@@ -158,6 +161,20 @@ def test_a_pipeline_loads_an_estimator_from_any_module(
     loaded = DiffusionPipeline.from_pretrained(tmp_path / "vocoder").estimator
     assert type(loaded).__name__ == "LoudnessEstimator"
     assert loaded(torch.zeros(1, 8, 5)).std == 0.5
+
+
+def test_a_pipeline_loads_every_estimator_of_the_library(tmp_path: Path) -> None:
+    class OwnPipeline(DiffusionPipeline):
+        def __init__(self, estimator: PriorEstimator) -> None:
+            super().__init__()
+            self.register_modules(estimator=estimator)
+
+    OwnPipeline(OffsetNoiseEstimator(0.3)).save_pretrained(tmp_path)
+    loaded = OwnPipeline.from_pretrained(tmp_path).estimator
+    assert (type(loaded), loaded.config.strength) == (OffsetNoiseEstimator, 0.3)
+    for name in estimators.__all__:  # diffusers looks classes up in the package
+        if name.endswith("Estimator"):
+            assert getattr(priordiff, name) is getattr(estimators, name)
 
 
 def test_fitting_keeps_no_graph() -> None:
