@@ -35,6 +35,8 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         (torch.Size([3]), True)
     """
 
+    __module__ = "priordiff"  # where DiffusionPipeline.from_pretrained looks for the class
+
     alphas_cumprod: Tensor
     _list_levels: Tensor | None = None  # ᾱ of the list that is sampled on; None for whole training steps
     _on_list = False
@@ -217,3 +219,6 @@ def _increasing(betas: Sequence[float] | np.ndarray | Tensor | None) -> np.ndarr
     if (np.diff(values) <= 0).any():
         raise ValueError(f"betas={values.tolist()} is not increasing; sort it, without repetitions")
     return values
+
+
+__test__ = {"FractionalDDPMScheduler": FractionalDDPMScheduler}  # doctest takes it for another module's class

@@ -84,6 +84,8 @@ class PriorGradScheduler(PriorFractionalDDPMScheduler):
         1000
     """
 
+    __module__ = "priordiff"  # where DiffusionPipeline.from_pretrained looks for the class
+
     kept_from_configurations: ClassVar[tuple[str, ...]] = _OF_DDPM
 
     @register_to_config
@@ -165,3 +167,6 @@ class PriorGradScheduler(PriorFractionalDDPMScheduler):
         if limit is not None:
             output.prev_sample = output.prev_sample.clamp(-limit, limit)
         return output if return_dict else output.to_tuple()
+
+
+__test__ = {"PriorGradScheduler": PriorGradScheduler}  # doctest takes it for another module's class
