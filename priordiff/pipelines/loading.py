@@ -1,34 +1,14 @@
-"""What makes a pipeline of this library load like one of diffusers, and sound the same when it is loaded."""
+"""What makes a pipeline sound the same when it is loaded."""
 
 from __future__ import annotations
 
 from itertools import chain
-from typing import TypeVar
 
-import diffusers
-from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from torch import nn
 
-__all__ = ["align_memory", "loadable_by_diffusers"]
+__all__ = ["align_memory"]
 
 _ALIGNMENT = 64  # bytes, of the memory that PyTorch allocates
-
-PipelineClass = TypeVar("PipelineClass", bound=type[diffusers.DiffusionPipeline])
-
-
-def loadable_by_diffusers(pipeline_class: PipelineClass) -> PipelineClass:
-    """Class decorator: makes `DiffusionPipeline.from_pretrained` load such a pipeline.
-
-    diffusers looks a saved pipeline's class up by name among its own attributes. A component's library is
-    saved under its top-level name only if diffusers lists it, and else under the module that it happens to be
-    in.
-
-    Args:
-        pipeline_class: a subclass of `DiffusionPipeline`.
-    """
-    setattr(diffusers, pipeline_class.__name__, pipeline_class)
-    LOADABLE_CLASSES.setdefault("priordiff", {})
-    return pipeline_class
 
 
 def align_memory(module: nn.Module) -> None:

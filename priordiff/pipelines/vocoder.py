@@ -17,7 +17,7 @@ from torch import Tensor
 from priordiff.audio.mel import LogMelSpectrogram, foreign_log_mels
 from priordiff.estimators import PriorEstimator
 from priordiff.models import DiffWave
-from priordiff.pipelines.loading import align_memory, loadable_by_diffusers
+from priordiff.pipelines.loading import align_memory
 from priordiff.schedulers import with_prior
 
 __all__ = ["VocoderPipeline"]
@@ -25,7 +25,6 @@ __all__ = ["VocoderPipeline"]
 Batch: TypeAlias = Tensor | np.ndarray | Sequence[Tensor | np.ndarray]
 
 
-@loadable_by_diffusers
 class VocoderPipeline(DiffusionPipeline):
     r"""Waveforms from log-mel frames, starting from the prior that the frames imply.
 
