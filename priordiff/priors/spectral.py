@@ -89,7 +89,8 @@ class SpectralPrior(GaussianPrior):
             x,
             self.power,
             weights,
-            lambda data: torch.fft.rfftn(data, dim=self.dims, norm="ortho"),
+            # MKL, as torch 2.5 calls it, refuses data that are expanded over an axis.
+            lambda data: torch.fft.rfftn(data.contiguous(), dim=self.dims, norm="ortho"),
             lambda spectrum: torch.fft.irfftn(spectrum, sizes, dim=self.dims, norm="ortho"),
         )
 
