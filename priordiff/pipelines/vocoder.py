@@ -1,12 +1,10 @@
 """Log-mel spectrogram to waveform."""
 
-from __future__ import annotations
-
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, Optional, TypeAlias
 
 import numpy as np
 import torch
@@ -62,8 +60,8 @@ class VocoderPipeline(DiffusionPipeline):
         self,
         model: DiffWave,
         scheduler: SchedulerMixin,
-        estimator: PriorEstimator | None = None,
-        mel: Mapping[str, Any] | None = None,
+        estimator: Optional[PriorEstimator] = None,  # noqa: UP045 (diffusers before 0.37 reads no X | None,
+        mel: Optional[Mapping[str, Any]] = None,  # noqa: UP045     nor annotations that are strings)
     ) -> None:
         super().__init__()
         defaults = {
