@@ -7,6 +7,7 @@ from typing import Any
 
 import diffusers
 import torch
+import transformers
 from diffusers import DiffusionPipeline
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -22,6 +23,22 @@ from transformers import (
 )
 
 from priordiff import DensePrior, DiagonalPrior
+
+if int(transformers.__version__.partition(".")[0]) < 5:
+    # Its masks are filled with the least number of float64 in the default dtype, which does not hold it.
+    from transformers.modeling_attn_mask_utils import AttentionMaskConverter
+
+    _make_causal_mask = AttentionMaskConverter._make_causal_mask
+
+    def _make_causal_mask_in_float64(*args: Any, **kwargs: Any) -> Tensor:
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            return _make_causal_mask(*args, **kwargs)
+        finally:
+            torch.set_default_dtype(default)
+
+    AttentionMaskConverter._make_causal_mask = staticmethod(_make_causal_mask_in_float64)
 
 LATENT = (4, 8, 8)  # of the image pipelines
 PROMPTS = ["a red fox", "a blue bird at night"]

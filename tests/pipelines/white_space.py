@@ -18,7 +18,8 @@ SEED = 5
 
 def run(pipe: Any, scheduler: Any, **arguments: Any) -> Any:
     """What a pipeline returns with a scheduler, from the same generator unless the arguments have one."""
-    return _call(pipe, copy.deepcopy(scheduler), arguments)
+    # Asked for tensors, diffusers' unconditional pipelines returned arrays of numpy up to 0.37.
+    return torch.as_tensor(_call(pipe, copy.deepcopy(scheduler), arguments))
 
 
 def assert_coloured(
