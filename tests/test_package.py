@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Union, get_origin
 
 import diffusers
 import pytest
@@ -160,11 +160,24 @@ print(*(type(part).__name__ for part in OwnPipeline.from_pretrained({str(tmp_pat
     assert sorted(classes.split()) == ["DiffWave", "FractionalDDPMScheduler", "PriorGradScheduler"]
 
 
-def test_diffusers_has_every_pipeline_as_an_attribute() -> None:
-    for name in public_names("priordiff.pipelines"):
-        value = getattr(priordiff.pipelines, name)
-        if inspect.isclass(value) and issubclass(value, diffusers.DiffusionPipeline):
-            assert getattr(diffusers, name) is value
+PIPELINES = {
+    name: value
+    for name, value in vars(priordiff.pipelines).items()
+    if inspect.isclass(value) and issubclass(value, diffusers.DiffusionPipeline)
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_diffusers_has_every_pipeline_as_an_attribute(name: str) -> None:
+    assert getattr(diffusers, name) is PIPELINES[name]
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_oldest_diffusers_reads_every_pipeline_s_annotations(name: str) -> None:
+    (_, *parameters) = inspect.signature(PIPELINES[name].__init__).parameters.values()
+    for parameter in parameters:  # neither a string nor X | None
+        kind = parameter.annotation
+        assert inspect.isclass(kind) or get_origin(kind) is Union, f"{parameter}: write Optional[X]"
 
 
 @pytest.mark.parametrize("name", ["PriorGradNothingScheduler", "Nothing"])
