@@ -105,7 +105,7 @@ def test_the_core_imports_without_any_extra() -> None:
     [
         ("import diffusers", "import priordiff"),
         (
-            "import torch; from diffusers import DDIMScheduler",
+            "import torch; from diffusers import DDIMScheduler, DDPMScheduler",  # the paper's is a DDPM
             "from priordiff import PriorGradScheduler, DiagonalPrior",
         ),
     ],
