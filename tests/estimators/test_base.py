@@ -196,6 +196,7 @@ def _fit_in_process(rank: int, folder: Path) -> None:
         for estimator in make_estimators():
             estimator.fit(batches_for(estimator, *((0, 2) if rank == 0 else (2, 6))))
             estimator.save_pretrained(folder / f"{type(estimator).__name__}{rank}")
+        torch.distributed.barrier()  # torch 2.5 may hang if the last to end are tensors of Python
     finally:
         torch.distributed.destroy_process_group()
 
