@@ -13,6 +13,7 @@ from torch import Tensor
 from priordiff.priors import GaussianPrior
 from priordiff.schedulers.configurations import NOISE_LEVELS, with_noise_levels
 from priordiff.schedulers.data_space import ClampInDataSpace
+from priordiff.schedulers.expected_prior import ExpectsPrior
 from priordiff.schedulers.noise_scale import PriorNoiseScale, fitted_to
 from priordiff.schedulers.predictions import forward_process, prediction_weights
 from priordiff.schedulers.white_space import (
@@ -30,7 +31,7 @@ __all__ = ["PriorSchedulerMixin"]
 logger = get_logger(__name__)
 
 
-class PriorSchedulerMixin:
+class PriorSchedulerMixin(ExpectsPrior):
     r"""Gives the scheduler class that follows it in the bases a prior $N(\mu, \Sigma)$, $\Sigma = L L^\top$.
 
     With $z = L^{-1}(x - \mu)$ the forward process $x_t = \mu + \sqrt{\bar\alpha_t}(x_0 - \mu) +
@@ -109,7 +110,8 @@ class PriorSchedulerMixin:
         Args:
             prior: one Gaussian for every item of the batch, or one for all of them. It belongs to a call, not
                 to the configuration: it is not saved. It may be more precise than the states, in which case
-                it is rounded to their dtype; under autocast, where dtypes vary, it follows them.
+                it is rounded to their dtype; under autocast, where dtypes vary, it follows them. Schedulers
+                that are loaded or made of the configuration refuse to work until they get theirs, or None.
 
         Raises:
             ValueError: if it is not a `GaussianPrior`.
@@ -117,6 +119,7 @@ class PriorSchedulerMixin:
         if prior is not None and not isinstance(prior, GaussianPrior):
             raise ValueError(f"prior is a {type(prior).__name__}, expected a priordiff.GaussianPrior or None")
         self._prior, self._spaces, self._copies, self._showed_input = prior, {}, 1, False
+        self._prior_was_set(None if prior is None else f"set_prior({type(prior).__name__})")
 
     @property
     def model_space(self) -> str:
@@ -127,7 +130,7 @@ class PriorSchedulerMixin:
     def init_noise_sigma(self) -> Any:
         r"""What white noise is multiplied by for $x_T \sim N(\mu, \sigma^2\Sigma)$; without a prior, σ."""
         sigma = getattr(super(), "init_noise_sigma", self._plain_init_noise_sigma)
-        return sigma if self._prior is None else PriorNoiseScale(sigma, self._prior)
+        return sigma if self._is_plain() else PriorNoiseScale(sigma, self._prior)  # type: ignore[arg-type]
 
     @init_noise_sigma.setter
     def init_noise_sigma(self, sigma: float | Tensor) -> None:
@@ -151,7 +154,7 @@ class PriorSchedulerMixin:
             NotImplementedError: if the wrapped scheduler has no forward process.
         """
         given = {"original_samples": original_samples, "noise": noise, "timesteps": timesteps}
-        if self._prior is None:
+        if self._is_plain():
             return forward_process(self, **given)
         return self._add_noise(forward_process, given)
 
@@ -167,7 +170,7 @@ class PriorSchedulerMixin:
         Raises:
             ValueError: if the prior does not fit the sample.
         """
-        return sample if self._prior is None else self._scale_model_input(_not_scaled, {"sample": sample})
+        return sample if self._is_plain() else self._scale_model_input(_not_scaled, {"sample": sample})
 
     def training_target(self, x0: Tensor, white_noise: Tensor, timesteps: Tensor) -> Tensor:
         """What the network has to predict, in the model's space and by the config's prediction type.
@@ -205,6 +208,12 @@ class PriorSchedulerMixin:
             TypeError: if the wrapped `step` takes a tensor like a state of which it is unknown what it is.
         """
         raise NotImplementedError(f"{self.plain_class.__name__} has no method `step`")
+
+    def _is_plain(self) -> bool:
+        """Whether there is no prior; an error if one is expected."""
+        if self._prior is None:
+            self._require_expected_prior()
+        return self._prior is None
 
     def _step(self, plain: Callable[..., Any], given: dict[str, Any]) -> Any:
         """Whiten, step, colour."""
@@ -253,7 +262,7 @@ class PriorSchedulerMixin:
 
     def _in_model_space(self, x0: Tensor, white_noise: Tensor) -> tuple[Tensor, Tensor]:
         """Data and noise as they appear in what the network predicts."""
-        if self._prior is None:
+        if self._is_plain():
             return x0, white_noise
         space = self._space_for(x0)
         if self.model_space == "white":

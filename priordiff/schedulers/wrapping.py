@@ -35,7 +35,7 @@ def delegate(owner: type, plain: Callable[..., Any], handler: Callable[..., Any]
 
     @functools.wraps(plain)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.prior is None:
+        if self._is_plain():
             return plain(self, *args, **kwargs)
         if len(args) > len(names) or not kwargs.keys().isdisjoint(names[: len(args)]):
             plain(self, *args, **kwargs)  # raises the error that the method itself has for this

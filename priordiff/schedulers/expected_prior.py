@@ -1,0 +1,62 @@
+"""What a configuration remembers of a prior: that there was one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffusers.configuration_utils import FrozenDict
+
+__all__ = ["ExpectsPrior"]
+
+_ENTRY = "expects_prior_from"
+
+
+class ExpectsPrior:
+    """A scheduler that knows when it has lost its prior.
+
+    A prior belongs to a call and is not saved. So a scheduler made of the configuration of one with a prior (by
+    `from_config`, or loaded from a folder) has none, and would sample as if there had never been one. The
+    configuration therefore says where the prior comes from, in the entry `expects_prior_from`: a sibling that has
+    it, and was not told its prior with `set_prior`, refuses to work. A plain scheduler drops the entry with the
+    warning that diffusers gives for every entry it does not know.
+    """
+
+    _internal_dict: Any
+    _prior_is_set = False
+
+    def expect_prior(self, source: str) -> None:
+        """Makes every use an error until `set_prior` is called, here and in schedulers made of this one's config.
+
+        Args:
+            source: where the prior comes from, for the message; e.g. "apply_prior(pipe, WordsEstimator)".
+        """
+        self._prior_is_set = False
+        self._remember(source)
+
+    @classmethod
+    def extract_init_dict(cls, config_dict, **kwargs):  # type: ignore[no-untyped-def] # diffusers' signature
+        """Keeps the entry, which is no argument of the constructor, without diffusers' warning."""
+        others = {name: value for name, value in config_dict.items() if name != _ENTRY}
+        kept = {name: value for name, value in config_dict.items() if name == _ENTRY}
+        arguments, unused, hidden = super().extract_init_dict(others, **kwargs)  # type: ignore[misc]
+        return arguments, unused, {**hidden, **kept}
+
+    def _prior_was_set(self, source: str | None) -> None:
+        """Notes the prior that `set_prior` was given; None if it is to be the plain scheduler."""
+        self._prior_is_set = True
+        self._remember(source)
+
+    def _remember(self, source: str | None) -> None:
+        if self._internal_dict.get(_ENTRY) == source:
+            return
+        others = {name: value for name, value in self._internal_dict.items() if name != _ENTRY}
+        self._internal_dict = FrozenDict(others if source is None else {**others, _ENTRY: source})
+
+    def _require_expected_prior(self) -> None:
+        """Raises a ValueError if the prior is missing that the configuration speaks of."""
+        source = None if self._prior_is_set else self._internal_dict.get(_ENTRY)
+        if source is not None:
+            raise ValueError(
+                f"this scheduler was made for a prior from {source}, and has none, since a prior is not part of a "
+                "configuration or a file: call that again, or set_prior(None) to sample without a prior"
+            )
