@@ -107,8 +107,8 @@ def _part_with_the_loop(pipe: Any) -> Any:
     stepping = [part for part in parts.values() if getattr(part, "scheduler", None) is pipe.scheduler]
     if len(stepping) != 1:
         raise ValueError(
-            f"{_plain_class(pipe).__name__} leaves its loops to its parts, and {len(stepping)} of them have its own "
-            f"scheduler: apply the prior to one of them, {' or '.join(f'pipe.{name}' for name in parts)}"
+            f"{_plain_class(pipe).__name__} leaves its loops to its parts, of which {len(stepping)} have its "
+            f"own scheduler: apply the prior to one of them, {' or '.join(f'pipe.{name}' for name in parts)}"
         )
     return stepping[0]
 

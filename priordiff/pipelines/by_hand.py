@@ -4,13 +4,13 @@ from __future__ import annotations
 
 __all__ = ["BY_HAND", "part_done_by_hand"]
 
-_FORWARD_PROCESS = "adds white noise to an image, a video or a sound itself, in place of the scheduler's forward process"
+_FORWARD_PROCESS = "adds white noise to what it is given itself, in place of the scheduler's forward process"
 _SOLVER = "takes the solver's steps itself, with formulas for white noise"
 _INVERSION = "finds its noise with an inverse scheduler, which has no prior"
 _SCALING = "scales states and what the network says of them itself, by the scheduler's noise levels"
 _VELOCITY = "computes velocities from states itself, which a mean other than 0 makes wrong"
-_GIVEN_FRAMES = "mixes given frames with white noise itself, or steps on part of what it holds"
-_TWO_MODALITIES = "denoises a second modality with a copy of the scheduler, prior included, but from white noise"
+_GIVEN_FRAMES = "mixes what it is given with white noise itself, in one tensor that apply_prior would colour"
+_TWO_MODALITIES = "denoises a second modality with a copy of the scheduler and its prior, from white noise"
 _OTHER_TENSOR = "prepares the image before the noise, so that apply_prior would colour the image"
 
 # By the name of the class; those that derive from it are meant, too.
@@ -25,6 +25,11 @@ BY_HAND = {
     "CosmosVideoToWorldPipeline": _SCALING,
     "CycleDiffusionPipeline": _SOLVER,
     "HeliosPyramidPipeline": _FORWARD_PROCESS,
+    "HunyuanVideoImageToVideoPipeline": _GIVEN_FRAMES,
+    "JoyImageEditPlusPipeline": _GIVEN_FRAMES,
+    "Kandinsky5I2IPipeline": _GIVEN_FRAMES,
+    "Kandinsky5I2VPipeline": _GIVEN_FRAMES,
+    "Kandinsky5T2VPipeline": _GIVEN_FRAMES,
     "Kandinsky6SRPipeline": _FORWARD_PROCESS,
     "Kandinsky6TI2VAPipeline": _TWO_MODALITIES,
     "KandinskyImg2ImgPipeline": _FORWARD_PROCESS,
@@ -44,14 +49,16 @@ BY_HAND = {
     "MarigoldIntrinsicsPipeline": _OTHER_TENSOR,
     "MarigoldNormalsPipeline": _OTHER_TENSOR,
     "PRXPixelPipeline": _VELOCITY,
+    "SanaImageToVideoPipeline": _GIVEN_FRAMES,
     "SanaSprintImg2ImgPipeline": _FORWARD_PROCESS,
     "SanaWMLTX2Refiner": _FORWARD_PROCESS,
+    "SanaWMPipeline": _GIVEN_FRAMES,
     "StableAudio3AudioToAudioPipeline": _FORWARD_PROCESS,
     "StableDiffusionDiffEditPipeline": _INVERSION,
     "StableDiffusionLatentUpscalePipeline": _SCALING,
     "StableDiffusionParadigmsPipeline": "draws the noise of a stochastic solver's steps itself",
     "StableDiffusionPix2PixZeroPipeline": _INVERSION,
-    "StableDiffusionSAGPipeline": "computes x₀ and noised states itself, for self-attention guidance (sag_scale > 0)",
+    "StableDiffusionSAGPipeline": "computes x₀ and noised states itself where sag_scale > 0",
     "TextToVideoZeroPipeline": _FORWARD_PROCESS,
     "TextToVideoZeroSDXLPipeline": _FORWARD_PROCESS,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,8 +51,8 @@ def mentions(pipeline_class: type, name: str) -> bool:
         return any(name in inspect.getsource(each) for each in classes)
     except (OSError, TypeError) as error:
         raise ValueError(
-            f"the source of {pipeline_class.__name__}, which says what it leaves to its scheduler, can't be read: "
-            "define the class in a file"
+            f"the source of {pipeline_class.__name__} can't be read, and it says what the scheduler has to "
+            "do: define the class in a file"
         ) from error
 
 
@@ -111,29 +112,23 @@ class PacksLatents(PreparesLatents):
         try:
             return method(*args, **kwargs)
         except ValueError as does_not_fit:
-            tensors = [value for value in (*args, *kwargs.values()) if value.dim() > 1]
 
-            def packed(pack: Callable[[Tensor], Tensor]) -> Tensor:
-                image_and_noise = {id(value): pack(value) for value in tensors}
-                return method(
-                    *(image_and_noise.get(id(value), value) for value in args),
-                    **{name: image_and_noise.get(id(value), value) for name, value in kwargs.items()},
-                )
+            def noised(pack: Callable[[Tensor], Tensor]) -> Tensor:
+                def packed(value: Any) -> Any:
+                    return pack(value) if isinstance(value, Tensor) and value.dim() > 1 else value
 
-            placeholder = torch.empty_like(tensors[0])
-            self._waiting = placeholder, packed, does_not_fit
+                return method(*map(packed, args), **{name: packed(value) for name, value in kwargs.items()})
+
+            placeholder = torch.empty(0)
+            self._waiting = placeholder, noised, does_not_fit
             return placeholder
 
     def _pack_latents(self, latents: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        def pack(value: Tensor) -> Tensor:
-            return plain(value, *args, **kwargs)
-
         plain = super()._pack_latents  # type: ignore[misc]
         if self._waiting is None or latents is not self._waiting[0]:
-            return pack(latents)
-        _, noised, _ = self._waiting
-        self._waiting = None
-        return noised(pack)
+            return plain(latents, *args, **kwargs)
+        (_, noised, _), self._waiting = self._waiting, None
+        return noised(lambda value: plain(value, *args, **kwargs))
 
 
 class DrawsInCall:
@@ -141,6 +136,7 @@ class DrawsInCall:
 
     scheduler: Any
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator] # which does not know numpy under a mode
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The pipeline's call, from the prior."""
         plain = super().__call__  # type: ignore[misc]
@@ -154,10 +150,10 @@ class DrawsInCall:
 
 
 class FirstNoise(TorchFunctionMode):
-    r"""Within this context the first white noise $n$ that is drawn becomes the first state, $\mu + \sigma L n$.
+    r"""Within this context the first white noise $n$ that is drawn becomes the state $\mu + \sigma L n$.
 
-    A pipeline that draws it in the middle of its `__call__` has no method to override for this. PyTorch calls a
-    mode for every function of its own, in this thread alone.
+    A pipeline that draws it in the middle of its `__call__` has no method to override for this. PyTorch
+    asks a mode at every function of its own, in this thread alone.
 
     Args:
         scheduler: with a prior.
@@ -189,16 +185,15 @@ class FirstNoise(TorchFunctionMode):
         super().__exit__(error, *others)
         if error is None and self.drawn < self.generators:
             raise ValueError(
-                "the pipeline drew no noise with torch.randn for its first state, which the prior would have become: "
-                "let it multiply what it starts from by scheduler.init_noise_sigma"
+                "the pipeline drew no first state with torch.randn, so its results are not the prior's: let it "
+                "multiply what it starts from by scheduler.init_noise_sigma"
             )
 
 
 def _from_prior(scheduler: Any, white_noise: Tensor) -> Tensor:
     """The first state, on the noise's own device: some draw on the CPU what they move later."""
     scale = scheduler.init_noise_sigma
-    prior = scale.prior.to(white_noise.device).to(white_noise.dtype)
-    return white_noise * PriorNoiseScale(scale.sigma, prior)
+    return white_noise * PriorNoiseScale(scale.sigma, scale.prior.to(white_noise.device))
 
 
 @contextmanager
@@ -206,8 +201,7 @@ def _forward_process_as(scheduler: Any, add_noise: Callable[..., Tensor]) -> Ite
     """Has `add_noise(method, *args)` called for the scheduler's own forward process."""
     names = [name for name in ("add_noise", "scale_noise") if hasattr(scheduler, name)]
     for name in names:
-        method = getattr(scheduler, name)
-        setattr(scheduler, name, lambda *args, _method=method, **kwargs: add_noise(_method, *args, **kwargs))
+        setattr(scheduler, name, functools.partial(add_noise, getattr(scheduler, name)))
     try:
         yield
     finally:

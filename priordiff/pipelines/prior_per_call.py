@@ -37,7 +37,8 @@ class PriorPerCall:
             )
         plain = super().__call__  # type: ignore[misc]
         signature, names = inspect.signature(self.__call__), names_of_arguments(self._prior_estimator)
-        extra = {name: kwargs.pop(name) for name in names if name in kwargs and name not in signature.parameters}
+        of_estimator_alone = set(names) & kwargs.keys() - signature.parameters.keys()
+        extra = {name: kwargs.pop(name) for name in of_estimator_alone}
         call = signature.bind(*args, **kwargs)
         call.apply_defaults()
         prior = _prior_of(self._prior_estimator, names, {**call.arguments, **extra})
@@ -90,12 +91,9 @@ def _prior_of(estimator: Any, names: list[str], arguments: dict[str, Any]) -> Ga
 def _in_precision_of(pipe: Any, prior: GaussianPrior) -> GaussianPrior:
     """The prior, at least as precise as the pipeline's networks."""
     networks = [each for each in pipe.components.values() if isinstance(each, nn.Module)]
-    dtypes = [each.dtype for each in networks if isinstance(getattr(each, "dtype", None), torch.dtype)]
-    most_precise = max(
-        [prior.mean.dtype, *(dtype for dtype in dtypes if dtype.is_floating_point)],
-        key=lambda dtype: dtype.itemsize,
-    )
-    return prior.to(most_precise)
+    dtypes: list[torch.dtype] = [getattr(each, "dtype", torch.int8) for each in networks]
+    theirs = [dtype for dtype in dtypes if dtype.is_floating_point]
+    return prior.to(max([prior.mean.dtype, *theirs], key=lambda dtype: torch.finfo(dtype).bits))
 
 
 @contextmanager
@@ -104,8 +102,8 @@ def _prior_for_call(scheduler: Any, prior: GaussianPrior, origin: str) -> Iterat
     with _lock:
         if id(scheduler) in _in_use:
             raise RuntimeError(
-                "another call of this pipeline is running, and its scheduler can hold one prior and one loop at a "
-                "time: give each thread a pipeline of its own, apply_prior(copy.copy(pipe), estimator)"
+                "another call of this pipeline is running, and its scheduler holds one prior at a time: give "
+                "each thread a pipeline of its own, apply_prior(copy.copy(pipe), estimator)"
             )
         _in_use.add(id(scheduler))
     previous = scheduler.prior

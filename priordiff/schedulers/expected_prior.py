@@ -14,18 +14,18 @@ _ENTRY = "expects_prior_from"
 class ExpectsPrior:
     """A scheduler that knows when it has lost its prior.
 
-    A prior belongs to a call and is not saved. So a scheduler made of the configuration of one with a prior (by
-    `from_config`, or loaded from a folder) has none, and would sample as if there had never been one. The
-    configuration therefore says where the prior comes from, in the entry `expects_prior_from`: a sibling that has
-    it, and was not told its prior with `set_prior`, refuses to work. A plain scheduler drops the entry with the
-    warning that diffusers gives for every entry it does not know.
+    A prior belongs to a call and is not saved. So a scheduler that is loaded, or made of the configuration of
+    one with a prior, has none, and would sample as if there had never been one. The configuration therefore
+    says where the prior comes from, in the entry `expects_prior_from`: a sibling that has this entry, and was
+    not told its prior with `set_prior`, refuses to work. A plain scheduler drops the entry, with the warning
+    that diffusers gives for every entry that it does not know.
     """
 
     _internal_dict: Any
     _prior_is_set = False
 
     def expect_prior(self, source: str) -> None:
-        """Makes every use an error until `set_prior` is called, here and in schedulers made of this one's config.
+        """Makes every use an error until `set_prior` is called; likewise in schedulers made of this config.
 
         Args:
             source: where the prior comes from, for the message; e.g. "apply_prior(pipe, WordsEstimator)".
@@ -57,6 +57,6 @@ class ExpectsPrior:
         source = None if self._prior_is_set else self._internal_dict.get(_ENTRY)
         if source is not None:
             raise ValueError(
-                f"this scheduler was made for a prior from {source}, and has none, since a prior is not part of a "
-                "configuration or a file: call that again, or set_prior(None) to sample without a prior"
+                f"this scheduler was made for a prior from {source}, and has none, since no configuration or "
+                "file holds a prior: call that again, or set_prior(None) to sample without a prior"
             )
