@@ -17,6 +17,8 @@ from priordiff.schedulers.noise_scale import PriorNoiseScale
 
 __all__ = ["mentions", "starting_from_prior"]
 
+_DRAWS = (torch.randn, torch.randn_like)
+
 
 def starting_from_prior(pipeline_class: type) -> type | None:
     """The mixin that makes the pipelines of a class start from the prior; None if they scale their noise.
@@ -174,7 +176,8 @@ class FirstNoise(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         result = function(*args, **(kwargs or {}))
-        if function not in (torch.randn, torch.randn_like) or self.drawn == self.generators:
+        inside_of_a_step = self.scheduler.prior is None
+        if function not in _DRAWS or inside_of_a_step or self.drawn == self.generators:
             return result
         item = slice(self.drawn, self.drawn + len(result))
         self.drawn += 1
@@ -185,7 +188,7 @@ class FirstNoise(TorchFunctionMode):
         super().__exit__(error, *others)
         if error is None and self.drawn < self.generators:
             raise ValueError(
-                "the pipeline drew no first state with torch.randn, so its results are not the prior's: let it "
+                "the pipeline drew no first state with torch.randn, so it did not start from the prior: let it "
                 "multiply what it starts from by scheduler.init_noise_sigma"
             )
 

@@ -24,18 +24,20 @@ class PriorPerCall:
     """In front of a pipeline's class: every call sets the prior of its own arguments."""
 
     scheduler: Any
-    _prior_estimator: Callable[..., GaussianPrior]
+    _prior_estimator: Callable[..., GaussianPrior] | None = None
 
     # Only this frame is not compiled: the pipeline's own call is, as far as it is without a prior.
     @torch.compiler.disable(recursive=False)  # type: ignore[untyped-decorator]
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The pipeline's call, under the prior that the estimator makes of its arguments."""
+        plain = super().__call__  # type: ignore[misc]
+        if self._prior_estimator is None:  # made by from_pipe: the scheduler says if it misses a prior
+            return plain(*args, **kwargs)
         if not isinstance(self.scheduler, PriorSchedulerMixin):
             raise ValueError(
                 f"the pipeline's scheduler was replaced by a plain {type(self.scheduler).__name__}: give it "
                 "with_prior(scheduler), or call apply_prior again"
             )
-        plain = super().__call__  # type: ignore[misc]
         signature, names = inspect.signature(self.__call__), names_of_arguments(self._prior_estimator)
         of_estimator_alone = set(names) & kwargs.keys() - signature.parameters.keys()
         extra = {name: kwargs.pop(name) for name in of_estimator_alone}
