@@ -188,8 +188,8 @@ class FirstNoise(TorchFunctionMode):
         super().__exit__(error, *others)
         if error is None and self.drawn < self.generators:
             raise ValueError(
-                "the pipeline drew no first state with torch.randn, so it did not start from the prior: let it "
-                "multiply what it starts from by scheduler.init_noise_sigma"
+                "the pipeline drew no first state with torch.randn, so it did not start from the prior: let "
+                "it multiply what it starts from by scheduler.init_noise_sigma"
             )
 
 
