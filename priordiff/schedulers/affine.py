@@ -111,7 +111,7 @@ class PriorSchedulerMixin(ExpectsPrior):
             prior: one Gaussian for every item of the batch, or one for all of them. It belongs to a call, not
                 to the configuration: it is not saved. It may be more precise than the states, in which case
                 it is rounded to their dtype; under autocast, where dtypes vary, it follows them. Schedulers
-                that are loaded or made of the configuration refuse to work until they get theirs, or None.
+                that are loaded or made of the configuration warn if they are used before they get theirs.
 
         Raises:
             ValueError: if it is not a `GaussianPrior`.
@@ -119,7 +119,7 @@ class PriorSchedulerMixin(ExpectsPrior):
         if prior is not None and not isinstance(prior, GaussianPrior):
             raise ValueError(f"prior is a {type(prior).__name__}, expected a priordiff.GaussianPrior or None")
         self._prior, self._spaces, self._copies, self._showed_input = prior, {}, 1, False
-        self._prior_was_set(None if prior is None else f"set_prior({type(prior).__name__})")
+        self._prior_was_set(None if prior is None else type(prior).__name__)
 
     @property
     def model_space(self) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def from_folder(scheduler: Any, folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("again", [from_config, from_folder])
-def test_a_scheduler_made_again_without_its_prior_refuses_to_work(
+def test_a_scheduler_made_again_works_without_its_prior_and_says_once_that_it_has_none(
     scheduler: Any, again: Any, tmp_path: Path, warnings: pytest.LogCaptureFixture
 ) -> None:
     other = again(scheduler, tmp_path)
@@ -61,8 +62,26 @@ def test_a_scheduler_made_again_without_its_prior_refuses_to_work(
     assert not warnings.records
     other.set_timesteps(4)
     for use in USES.values():
-        with pytest.raises(ValueError, match=MISSING):
-            use(other)
+        use(other)
+    (record,) = warnings.records
+    assert re.search(MISSING, record.message)
+
+
+@pytest.mark.parametrize("again", [from_config, from_folder])
+def test_one_whose_pipeline_had_an_estimator_refuses_to_work(
+    scheduler: Any, again: Any, tmp_path: Path, warnings: pytest.LogCaptureFixture
+) -> None:
+    scheduler.set_prior(None)
+    scheduler.expect_prior("apply_prior(pipe, WordsEstimator)")
+    other = again(scheduler, tmp_path)
+    assert not warnings.records
+    other.set_timesteps(4)
+    for each in (scheduler, other):
+        for use in USES.values():
+            with pytest.raises(
+                ValueError, match=r"made for a prior from apply_prior\(pipe, WordsEstimator\)"
+            ):
+                use(each)
 
 
 @pytest.mark.parametrize("prior", [None, DiagonalPrior(0.0, 0.5)])
@@ -98,5 +117,5 @@ def test_a_plain_scheduler_that_takes_its_place_drops_the_prior_with_a_warning(
     scheduler.set_prior(DiagonalPrior(0.0, 0.5))
     plain = diffusers.DPMSolverMultistepScheduler.from_config(scheduler.config)
     assert "'expects_prior_from': 'set_prior(DiagonalPrior)'" in warnings.text
-    with pytest.raises(ValueError, match=MISSING):
-        USES["init_noise_sigma"](with_prior(plain))
+    with_prior(plain).scale_model_input(STATE, 1)
+    assert re.search(MISSING, warnings.text)
