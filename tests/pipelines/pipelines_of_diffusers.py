@@ -9,15 +9,21 @@ from functools import cache
 import diffusers
 from diffusers import DiffusionPipeline
 
-_FOUND = {name: getattr(diffusers, name) for name in sorted(dir(diffusers))}
-PIPELINES: dict[str, type] = {
-    name: value
-    for name, value in _FOUND.items()
-    if isinstance(value, type)
-    and issubclass(value, DiffusionPipeline)
-    and value.__module__.startswith("diffusers.")
-    and value is not DiffusionPipeline
-}
+
+def _pipelines() -> dict[str, type]:
+    found = {}
+    for name in sorted(dir(diffusers)):
+        try:
+            value = getattr(diffusers, name)
+        except RuntimeError:  # it needs a library that is not installed
+            continue
+        is_pipeline = isinstance(value, type) and issubclass(value, DiffusionPipeline)
+        if is_pipeline and value.__module__.startswith("diffusers.") and value is not DiffusionPipeline:
+            found[name] = value
+    return found
+
+
+PIPELINES = _pipelines()
 
 
 @cache
