@@ -15,13 +15,17 @@ from priordiff.training.gradients import TrainingDivergedError
 from priordiff.training.loop import Trainer
 from priordiff.training.metrics import read_metrics
 from priordiff.training.options import TrainingConfig
+from priordiff.training.precision import AUTO
 from priordiff.training.processes import join_processes
 from priordiff.training.task import Evaluation, TrainingTask
+from priordiff.training.time_left import TimeLeft
 
 __all__ = [
     "ADJUSTABLE",
+    "AUTO",
     "Draw",
     "Evaluation",
+    "TimeLeft",
     "Trainer",
     "TrainingConfig",
     "TrainingDataset",

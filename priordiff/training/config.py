@@ -16,13 +16,25 @@ from omegaconf.errors import OmegaConfBaseException
 
 from priordiff.files import write_text
 
-__all__ = ["ADJUSTABLE", "changed_keys", "expect", "load_config", "save_config"]
+__all__ = ["ADJUSTABLE", "changed_keys", "counterpart", "expect", "left_open", "load_config", "save_config"]
 
 T = TypeVar("T")
 
 
 ADJUSTABLE: Final[Mapping[str, bool]] = types.MappingProxyType({"adjustable": True})
 """Metadata of a field that may differ when a run is resumed, since it doesn't alter the result."""
+
+
+def left_open(value: str) -> Mapping[str, str]:
+    """Metadata of a field that is decided when a run begins, and stored with it.
+
+    Args:
+        value: The value that leaves it open; a resumed run that has it keeps what was decided.
+
+    Returns:
+        The metadata.
+    """
+    return types.MappingProxyType({"left_open": value})
 
 
 def expect(config: object, name: str, valid: bool, expected: str) -> None:
@@ -113,12 +125,31 @@ def changed_keys(stored: Any, current: Any, prefix: str = "") -> Iterator[tuple[
     for each in dataclasses.fields(stored):
         before, after = getattr(stored, each.name), getattr(current, each.name)
         key = f"{prefix}{each.name}"
-        if each.metadata.get("adjustable") or before == after:
+        if each.metadata.get("adjustable") or after in (before, each.metadata.get("left_open", before)):
             continue
         if dataclasses.is_dataclass(before) and type(before) is type(after):
             yield from changed_keys(before, after, f"{key}.")
         else:
             yield key, before, after
+
+
+def counterpart(part: object, whole: Any, other: Any) -> Any | None:
+    """Find in one configuration what a part is in another.
+
+    Args:
+        part: A configuration: ``whole`` itself, or a section of it at any depth.
+        whole: The configuration that it is part of.
+        other: An instance of the same dataclass as ``whole``.
+
+    Returns:
+        The same section of ``other``; None if ``part`` is no part of ``whole``.
+    """
+    if part is whole:
+        return other
+    sections = (each.name for each in dataclasses.fields(whole))
+    pairs = ((getattr(whole, name), getattr(other, name)) for name in sections)
+    found = (counterpart(part, mine, theirs) for mine, theirs in pairs if dataclasses.is_dataclass(mine))
+    return next((section for section in found if section is not None), None)
 
 
 def _read(file: Path) -> tuple[Any, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,18 +15,20 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import ProjectConfiguration, set_seed
-from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
-from tqdm import tqdm
 
 from priordiff.training.checkpoints import Progress, TrainingState
 from priordiff.training.data import BatchOrder, make_loader, seed_for
 from priordiff.training.gradients import accumulate_gradients, divergence_error
+from priordiff.training.optimization import make_optimizer
 from priordiff.training.options import TrainingConfig
-from priordiff.training.processes import join_processes, on_main_process
+from priordiff.training.precision import AUTO, choose_precision
+from priordiff.training.processes import from_main_process, join_processes, on_main_process
+from priordiff.training.progress_bar import ProgressBar
 from priordiff.training.run_folder import RunFolder
 from priordiff.training.signals import StopRequest, ignore_interrupts
 from priordiff.training.task import TrainingTask
+from priordiff.training.time_left import TimeLeft
 from priordiff.training.trackers import check_trackers, log_evaluation, start_trackers
 from priordiff.training.weights import averaged_weights
 
@@ -44,11 +46,12 @@ class Trainer:
         config: Options of the loop.
         run_dir: Folder of the run; made where it is missing.
         run_config: Configuration that is stored with the run and must not change when it is resumed, save for
-            fields with the metadata `ADJUSTABLE`: an instance of a dataclass, usually one that ``config`` is
-            a part of; by default ``config`` itself.
+            fields with the metadata `ADJUSTABLE`: an instance of a dataclass that ``config`` is a part of;
+            by default ``config`` itself.
 
     Raises:
-        ValueError: If a tracker is unknown, or the device can't do ``mixed_precision``.
+        ValueError: If a tracker is unknown, the device can't do ``mixed_precision``, or ``config`` is no part
+            of ``run_config``.
         ImportError: If a tracker isn't installed.
     """
 
@@ -56,11 +59,11 @@ class Trainer:
         self, task: TrainingTask, config: TrainingConfig, run_dir: Path | str, run_config: Any | None = None
     ) -> None:
         check_trackers(config.trackers)
+        # Copied at once, so that the one stays a part of the other: what is decided here is stored with it.
+        config, run_config = copy.deepcopy((config, config if run_config is None else run_config))
         self.task, self.config = task, config
-        self.folder = RunFolder(
-            Path(run_dir), config if run_config is None else run_config, config.keep_checkpoints
-        )
-        join_processes()
+        self.folder = RunFolder(Path(run_dir), run_config, config.keep_checkpoints)
+        config.mixed_precision = self._choose_precision(join_processes().device)
         # An earlier run in this process may have had another precision.
         AcceleratorState._reset_state()
         self.accelerator = Accelerator(
@@ -80,22 +83,16 @@ class Trainer:
         )
         self.state = self._prepare()
 
+    def _choose_precision(self, device: torch.device) -> str:
+        """The precision with which the run was begun, unless the configuration insists on one."""
+        config, begun_with = self.config, self.folder.stored_section(self.config)
+        if config.mixed_precision == AUTO and begun_with is not None:
+            config = begun_with
+        return from_main_process(lambda: choose_precision(config.mixed_precision, device))
+
     def _prepare(self) -> TrainingState:
         config, model = self.config, self.task.model
-        optimizer = torch.optim.AdamW(
-            [p for p in model.parameters() if p.requires_grad],
-            lr=config.learning_rate,
-            betas=(config.adam_beta1, config.adam_beta2),
-            eps=config.adam_epsilon,
-            weight_decay=config.weight_decay,
-            fused=self.accelerator.device.type in ("cpu", "cuda") or None,
-        )
-        lr_scheduler = get_scheduler(
-            config.lr_scheduler,
-            optimizer,
-            num_warmup_steps=config.lr_warmup_steps,
-            num_training_steps=config.num_steps,
-        )
+        optimizer, lr_scheduler = make_optimizer(model, config, self.accelerator.device)
         self._model, self._optimizer = self.accelerator.prepare(model, optimizer)
         ema = None
         if config.ema_decay is not None:
@@ -106,11 +103,12 @@ class Trainer:
         )
         return TrainingState(model, self._optimizer, lr_scheduler, ema, self.accelerator.scaler, progress)
 
-    def fit(self, resume: bool = False) -> bool:
+    def fit(self, resume: bool = False, time_left: TimeLeft | None = None) -> bool:
         """Train up to the last step, then export; SIGINT and SIGTERM save and stop. To be called once.
 
         Args:
             resume: Whether to go on from the last checkpoint, if there is one.
+            time_left: Of all the runs that this one is among, for the progress bar; it learns what is done.
 
         Returns:
             Whether the last step was reached.
@@ -127,7 +125,7 @@ class Trainer:
         try:
             if resumed and self._is_due(self.config.evaluate_every):
                 on_main_process(self.accelerator, self._evaluate_if_missing)
-            with StopRequest() as stop, self._progress_bar() as bar:
+            with StopRequest() as stop, self._progress_bar(time_left) as bar:
                 finished = self._train(stop, bar)
         finally:
             for tracker in self.accelerator.trackers:
@@ -137,7 +135,7 @@ class Trainer:
             on_main_process(self.accelerator, self._export)
         return finished
 
-    def _train(self, stop: StopRequest, bar: tqdm) -> bool:
+    def _train(self, stop: StopRequest, bar: ProgressBar) -> bool:
         progress, config = self.state.progress, self.config
         loader = make_loader(
             self.task.dataset,
@@ -156,18 +154,18 @@ class Trainer:
             batches = list(itertools.islice(micro_batches, config.gradient_accumulation_steps))
             stopping = self._step(batches, stop)
             progress.seconds += time.perf_counter() - started
-            bar.set_postfix(loss=f"{progress.window['loss'][-1]:.4f}", refresh=False)
-            bar.update()
+            bar.step(progress.window["loss"][-1])
             if self._is_due(config.log_every):
                 on_main_process(self.accelerator, self._log)
                 progress.window.clear()
             if stopping or self._is_due(config.checkpoint_every):
                 self._save(batches)
             if stopping:
-                bar.write(f"stopped after step {progress.step}, saved in {self.folder.path}", file=sys.stderr)
+                bar.write(f"stopped after step {progress.step}, saved in {self.folder.path}")
                 return False
             if self._is_due(config.evaluate_every):
                 on_main_process(self.accelerator, self._evaluate)
+                bar.evaluated()
         return True
 
     def _step(self, batches: Sequence[Any], stop: StopRequest) -> bool:
@@ -246,14 +244,6 @@ class Trainer:
         with averaged_weights(self.task.model, self.state.ema):
             self.folder.export(self.task.save)
 
-    def _progress_bar(self) -> tqdm:
-        return tqdm(
-            desc=self.folder.path.name,
-            total=self.config.num_steps,
-            initial=self.state.progress.step,
-            disable=not self.accelerator.is_main_process,
-            unit="step",
-            dynamic_ncols=True,
-            # A log file, where every refresh is a line, gets one now and then.
-            mininterval=0.1 if sys.stderr.isatty() else 10.0,
-        )
+    def _progress_bar(self, time_left: TimeLeft | None) -> ProgressBar:
+        steps = self.state.progress.step, self.config.num_steps
+        return ProgressBar(self.folder.path.name, *steps, time_left, self.accelerator.is_main_process)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from diffusers.optimization import SchedulerType
 
-from priordiff.training.config import ADJUSTABLE, expect
+from priordiff.training.config import ADJUSTABLE, expect, left_open
+from priordiff.training.precision import AUTO
 
 __all__ = ["TrainingConfig"]
 
@@ -33,7 +34,9 @@ class TrainingConfig:
         adam_epsilon: Added to the root of AdamW's second moment.
         weight_decay: Decoupled weight decay; 0 is plain Adam.
         max_grad_norm: Gradients are scaled down to this norm; None leaves them as they are.
-        mixed_precision: ``no``, ``bf16`` or ``fp16``.
+        mixed_precision: ``no``, ``bf16`` or ``fp16``; ``auto`` is bf16 on NVIDIA GPUs that have units for it
+            (compute capability 8.0 and newer) and on CPUs that turn out to be faster with it, else ``no``.
+            What was chosen is stored with the run, which keeps it when it is resumed, on whatever machine.
         ema_decay: Decay of the weights' moving average, which is evaluated and exported; None for none.
         num_workers: Processes that read data, for each training process.
         log_every: Steps over which logged losses are averaged.
@@ -64,7 +67,7 @@ class TrainingConfig:
     adam_epsilon: float = 1e-8
     weight_decay: float = 0.0
     max_grad_norm: float | None = 1.0
-    mixed_precision: str = "no"
+    mixed_precision: str = field(default=AUTO, metadata=left_open(AUTO))
     ema_decay: float | None = 0.999
     num_workers: int = field(default=0, metadata=ADJUSTABLE)
     log_every: int = field(default=50, metadata=ADJUSTABLE)
@@ -97,7 +100,8 @@ class TrainingConfig:
         expect(self, "max_grad_norm", clip is None or _is_positive(clip), "a positive number, or null")
         decay = self.ema_decay
         expect(self, "ema_decay", decay is None or 0 <= decay < 1, "a number in [0, 1), or null")
-        expect(self, "mixed_precision", self.mixed_precision in ("no", "bf16", "fp16"), "no, bf16 or fp16")
+        precisions = (AUTO, "no", "bf16", "fp16")
+        expect(self, "mixed_precision", self.mixed_precision in precisions, "auto, no, bf16 or fp16")
         schedules = f"one of {', '.join(_SCHEDULES)}"
         expect(self, "lr_scheduler", self.lr_scheduler in _SCHEDULES, schedules)
         if self.lr_scheduler == "constant":

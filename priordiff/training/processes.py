@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-__all__ = ["join_processes", "on_main_process"]
+__all__ = ["from_main_process", "join_processes", "on_main_process"]
+
+T = TypeVar("T")
 
 # The others wait while the main process makes a corpus or evaluates.
 _LONGEST_WAIT = timedelta(hours=2)
@@ -38,6 +41,19 @@ def join_processes() -> PartialState:
     if state.num_processes == 1 and state.device.type == "cpu":
         _undo_single_thread()
     return state
+
+
+def from_main_process(decide: Callable[[], T]) -> T:
+    """Let the main process decide something for all of them.
+
+    Args:
+        decide: What it does.
+
+    Returns:
+        What it returned there.
+    """
+    decided = [decide() if PartialState().is_main_process else None]
+    return broadcast_object_list(decided)[0]
 
 
 def on_main_process(accelerator: Accelerator, action: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from priordiff.files import atomic_path, remove_partials
 from priordiff.training.checkpoints import Checkpoints, TrainingState
-from priordiff.training.config import changed_keys, load_config, save_config
+from priordiff.training.config import changed_keys, counterpart, load_config, save_config
 from priordiff.training.metrics import MetricsLog
 
 __all__ = ["RunFolder"]
@@ -27,6 +27,39 @@ class RunFolder:
         self.path, self.config = path, config
         self.checkpoints = Checkpoints(path / "checkpoints", keep_checkpoints)
         self.metrics = MetricsLog(path)
+
+    def stored_config(self) -> Any | None:
+        """Read the configuration of the run that the folder holds.
+
+        Returns:
+            An instance of the class of ``config``; None if it holds no run.
+
+        Raises:
+            FileNotFoundError: If it holds a run without a configuration.
+            ValueError: If it is that of another kind of run.
+        """
+        if self.checkpoints.latest() is None:
+            return None
+        return load_config(type(self.config), self.path / "config.yaml")
+
+    def stored_section(self, section: Any) -> Any | None:
+        """Read a section of the configuration of the run that the folder holds.
+
+        Args:
+            section: The same section of ``config``, or ``config`` itself.
+
+        Returns:
+            What `stored_config` has in its place; None if the folder holds no run.
+
+        Raises:
+            FileNotFoundError: If it holds a run without a configuration.
+            ValueError: If it is that of another kind of run, or ``section`` is no part of ``config``.
+        """
+        if counterpart(section, self.config, self.config) is None:
+            name = type(section).__name__
+            raise ValueError(f"run_config has no part that is the {name} given: expected it to hold that one")
+        stored = self.stored_config()
+        return None if stored is None else counterpart(section, self.config, stored)
 
     def resumable(self, num_steps: int, resume: bool) -> Path | None:
         """Find the checkpoint from which the run goes on; it only reads.
@@ -50,8 +83,7 @@ class RunFolder:
                 f"{self.path} holds a run of {self.checkpoints.step_of(checkpoint)} steps: "
                 "pass --resume to continue it, or choose another folder"
             )
-        stored = load_config(type(self.config), self.path / "config.yaml")
-        for key, before, after in changed_keys(stored, self.config):
+        for key, before, after in changed_keys(self.stored_config(), self.config):
             raise self._mismatch(key, before, after)
         if num_steps < (step := self.checkpoints.step_of(checkpoint)):
             raise ValueError(f"num_steps is {num_steps}, but the run in {self.path} is at {step} already")

@@ -71,7 +71,7 @@ def test_a_stored_configuration_is_read_back_equal(tmp_path):
         ("training.max_grad_norm=-1", "max_grad_norm is -1.0: expected a positive number, or null"),
         ("training.ema_decay=1", "ema_decay is 1.0: expected a number in [0, 1), or null"),
         ("training.evaluate_every=0", "evaluate_every is 0: expected an integer of at least 1, or null"),
-        ("training.mixed_precision=fp8", "mixed_precision is 'fp8': expected no, bf16 or fp16"),
+        ("training.mixed_precision=fp8", "mixed_precision is 'fp8': expected auto, no, bf16 or fp16"),
         ("training.lr_scheduler=cosin", "lr_scheduler is 'cosin': expected one of constant"),
         (
             "training.lr_warmup_steps=5",

@@ -26,6 +26,7 @@ def toy_training() -> TrainingConfig:
         learning_rate=1e-2,
         lr_scheduler="cosine",
         lr_warmup_steps=2,
+        mixed_precision="no",
         ema_decay=0.9,
         log_every=3,
         evaluate_every=3,
