@@ -10,7 +10,8 @@ from pathlib import Path
 from priordiff.training import join_processes, load_config
 from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.data import prepare_corpus
-from vocoder.experiment import check_runs, evaluate_run, runs_of, train_run
+from vocoder.duration import final_evaluations, time_left_of
+from vocoder.experiment import agree_on_precision, check_runs, evaluate_run, runs_of, train_run
 from vocoder.output import make_writable
 from vocoder.parts import check_packages, check_parts
 from vocoder.priors import PRIORS
@@ -50,21 +51,25 @@ def run_train(arguments: argparse.Namespace) -> int:
     check_packages(made_corpus=config.corpus.directory is None)
     check_parts(config, dict.fromkeys(run.prior for run in runs))
     check_runs(runs, config, arguments.resume)
+    agreed = agree_on_precision(runs, config)
     make_writable(arguments.output)
     processes = join_processes()
     is_main_process = processes.is_main_process
     if not is_main_process:
         logging.disable(logging.WARNING)
     corpora = prepare_corpus(config)
+    time_left = time_left_of(runs, config)
     for run in runs:
-        if not train_run(run, config, corpora, arguments.resume):
+        if not train_run(run, agreed, corpora, arguments.resume, time_left):
             if is_main_process:
                 _logger.info("stopped and saved; the same command with --resume goes on from here")
             return 0
         if is_main_process:
             scores = evaluate_run(run, config, corpora[1])
+            time_left.count(evaluations=final_evaluations(config))
             _logger.info(
-                "%s: log-mel MAE %.3f, MR-STFT %.3f", run.directory, scores["log_mel_mae"], scores["mr_stft"]
+                "%s: log-mel MAE %.3f, MR-STFT %.3f; all runs: %s left",
+                *(run.directory, scores["log_mel_mae"], scores["mr_stft"], time_left),
             )
         processes.wait_for_everyone()
     if is_main_process:

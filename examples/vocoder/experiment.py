@@ -15,13 +15,22 @@ from priordiff import VocoderPipeline
 from priordiff.audio import AudioCorpus, LogMelSpectrogram, write_audio
 from priordiff.audio.metrics import average_scores, evaluate_speech
 from priordiff.files import write_text
-from priordiff.training import Trainer
+from priordiff.training import AUTO, TimeLeft, Trainer
 from priordiff.training.run_folder import RunFolder
 from vocoder.configuration import VocoderConfig
 from vocoder.priors import BASELINE
 from vocoder.task import VocoderTask, evaluation_targets, synthesize
 
-__all__ = ["Run", "check_runs", "evaluate_run", "runs_of", "train_run"]
+__all__ = [
+    "Run",
+    "agree_on_precision",
+    "check_runs",
+    "config_of",
+    "evaluate_run",
+    "folder_of",
+    "runs_of",
+    "train_run",
+]
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,17 @@ def runs_of(config: VocoderConfig, seeds: Sequence[int], output: Path) -> list[R
     return runs
 
 
+def config_of(run: Run, config: VocoderConfig) -> VocoderConfig:
+    """The configuration of a run, from that of its experiment."""
+    training = replace(config.training, seed=run.seed, num_steps=run.num_steps)
+    return replace(config, prior=run.prior, baseline_steps=None, training=training)
+
+
+def folder_of(run: Run, config: VocoderConfig) -> RunFolder:
+    """The folder in which a run is kept, or will be."""
+    return RunFolder(run.directory, config_of(run, config), config.training.keep_checkpoints)
+
+
 def check_runs(runs: Sequence[Run], config: VocoderConfig, resume: bool) -> None:
     """Refuses folders in which the runs can't be trained, before the first of them is.
 
@@ -69,17 +89,29 @@ def check_runs(runs: Sequence[Run], config: VocoderConfig, resume: bool) -> None
         ValueError: if it was made with another configuration.
     """
     for run in runs:
-        folder = RunFolder(run.directory, _config_of(run, config), config.training.keep_checkpoints)
-        folder.resumable(run.num_steps, resume)
+        folder_of(run, config).resumable(run.num_steps, resume)
+
+
+def agree_on_precision(runs: Sequence[Run], config: VocoderConfig) -> VocoderConfig:
+    """The configuration with the precision of the runs that have been begun: twins must not differ in it."""
+    folders = [folder_of(run, config) for run in runs]
+    begun_with = {stored.training.mixed_precision for folder in folders if (stored := folder.stored_config())}
+    if config.training.mixed_precision != AUTO or len(begun_with) != 1:
+        return config
+    return replace(config, training=replace(config.training, mixed_precision=begun_with.pop()))
 
 
 def train_run(
-    run: Run, config: VocoderConfig, corpora: tuple[AudioCorpus, AudioCorpus], resume: bool
+    run: Run,
+    config: VocoderConfig,
+    corpora: tuple[AudioCorpus, AudioCorpus],
+    resume: bool,
+    time_left: TimeLeft,
 ) -> bool:
     """Trains a run up to its last step; False if a signal stopped it before."""
-    config = _config_of(run, config)
+    config = config_of(run, config)
     trainer = Trainer(VocoderTask(config, *corpora), config.training, run.directory, run_config=config)
-    return trainer.fit(resume=resume)
+    return trainer.fit(resume, time_left)
 
 
 def evaluate_run(run: Run, config: VocoderConfig, validation: AudioCorpus) -> dict[str, float]:
@@ -108,8 +140,3 @@ def evaluate_run(run: Run, config: VocoderConfig, validation: AudioCorpus) -> di
     result["parameters"] = sum(parameter.numel() for parameter in pipeline.model.parameters())
     write_text(folder / "scores.json", json.dumps(result, indent=2) + "\n")
     return result
-
-
-def _config_of(run: Run, config: VocoderConfig) -> VocoderConfig:
-    training = replace(config.training, seed=run.seed, num_steps=run.num_steps)
-    return replace(config, prior=run.prior, baseline_steps=None, training=training)

@@ -18,13 +18,15 @@ from priordiff.audio.metrics import SPEECH_METRICS
 from priordiff.report import Column, Figure, Report, spectrogram_png, wav_bytes
 from priordiff.training import read_metrics
 from vocoder.configuration import VocoderConfig
-from vocoder.experiment import Run
+from vocoder.experiment import Run, folder_of
 from vocoder.priors import BASELINE, PRIORS
 from vocoder.task import evaluation_targets
 
 __all__ = ["baseline_steps", "write_report"]
 
 Curve = list[tuple[float, float]]
+
+_PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def write_report(
@@ -51,7 +53,7 @@ def write_report(
         models=list(by_name),
     )
     scores = {run: json.loads((run.directory / "evaluation" / "scores.json").read_text()) for run in runs}
-    report.facts(_facts(config, training, validation, scores[runs[0]]))
+    report.facts(_facts(config, runs, training, validation, scores[runs[0]]))
     _add_table(report, config, by_name, scores)
     _add_curves(report, by_name)
     _add_gallery(report, config, by_name, validation)
@@ -79,15 +81,22 @@ def baseline_steps(baseline: Curve, value: float) -> float | None:
 
 
 def _facts(
-    config: VocoderConfig, training: AudioCorpus, validation: AudioCorpus, scores: dict[str, float]
+    config: VocoderConfig,
+    runs: Sequence[Run],
+    training: AudioCorpus,
+    validation: AudioCorpus,
+    scores: dict[str, float],
 ) -> dict[str, str]:
     def minutes(corpus: AudioCorpus) -> str:
         return f"{sum(r.num_samples for r in corpus.recordings) / corpus.sample_rate / 60:.1f} min"
 
+    stored = [folder_of(run, config).stored_config() for run in runs]
+    precisions = dict.fromkeys(_PRECISIONS[each.training.mixed_precision] for each in stored if each)
     return {
         "training data": f"{len(training)} recordings, {minutes(training)}",
         "held out": f"{len(validation)} recordings, {minutes(validation)}",
         "network": f"DiffWave, {scores['parameters']:,.0f} parameters",
+        "precision": ", ".join(precisions),
         "sampling steps": str(config.evaluation.num_inference_steps),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} CPU threads"
         + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),

@@ -76,6 +76,24 @@ class TrainingConfig:
     keep_checkpoints: int = field(default=2, metadata=ADJUSTABLE)
     trackers: list[str] = field(default_factory=lambda: ["tensorboard"], metadata=ADJUSTABLE)
 
+    def num_evaluations(self, step: int = 0) -> int:
+        """Count the evaluations of a run, of which the last follows the last step.
+
+        Args:
+            step: Steps taken before.
+
+        Returns:
+            How many there will be after that step.
+
+        Example:
+            >>> TrainingConfig(num_steps=1000, evaluate_every=300).num_evaluations(step=300)
+            3
+        """
+        if step >= self.num_steps:
+            return 0
+        every = self.evaluate_every or self.num_steps
+        return math.ceil(self.num_steps / every) - step // every
+
     def __post_init__(self) -> None:
         for name in (
             "num_steps",

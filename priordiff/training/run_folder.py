@@ -28,6 +28,15 @@ class RunFolder:
         self.checkpoints = Checkpoints(path / "checkpoints", keep_checkpoints)
         self.metrics = MetricsLog(path)
 
+    def last_step(self) -> int:
+        """Tell how far the run in the folder has come.
+
+        Returns:
+            Steps at its last checkpoint; 0 if the folder holds no run.
+        """
+        checkpoint = self.checkpoints.latest()
+        return 0 if checkpoint is None else self.checkpoints.step_of(checkpoint)
+
     def stored_config(self) -> Any | None:
         """Read the configuration of the run that the folder holds.
 

@@ -60,6 +60,14 @@ class TimeLeft:
         self._done += work
         self._left = max(0.0, self._left - work)
 
+    def steps(self) -> float:
+        """Tell how much is left to do.
+
+        Returns:
+            Work in training steps, evaluations included.
+        """
+        return self._left
+
     def seconds(self) -> float:
         """Estimate the time left.
 

@@ -35,6 +35,7 @@ def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "training.evaluate_every": 2,
         "training.checkpoint_every": 2,
         "training.lr_warmup_steps": 0,
+        "training.mixed_precision": "no",
         "training.trackers": "[]",
         "evaluation.num_inference_steps": 2,
         "evaluation.curve_utterances": 1,

@@ -106,6 +106,12 @@ def test_errors_in_a_file_name_it(tmp_path):
         load_config(Run, tmp_path / "other.yaml")
 
 
+def test_a_value_left_open_fits_whatever_was_decided_but_no_other_one_does():
+    begun, open_, other = (Run(training=TrainingConfig(mixed_precision=p)) for p in ("bf16", "auto", "no"))
+    assert not list(changed_keys(begun, open_))
+    assert list(changed_keys(begun, other)) == [("training.mixed_precision", "bf16", "no")]
+
+
 def test_only_changes_that_alter_the_result_count():
     changed = Run(Network(width=9), TrainingConfig(num_steps=5, seed=4), name="other")
     assert list(changed_keys(Run(), changed)) == [("network.width", 8, 9), ("training.seed", 0, 4)]

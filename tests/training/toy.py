@@ -15,7 +15,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from priordiff.training import Draw, Evaluation, Trainer, TrainingConfig, checkpoints, load_config
+from priordiff.training import Draw, Evaluation, Trainer, TrainingConfig, checkpoints, load_config, precision
 
 
 def toy_training() -> TrainingConfig:
@@ -174,6 +174,8 @@ def _child(rank: int, num_processes: int, port: int, run_dir: Path, overrides, o
         }
     if only := options.pop("signal_rank", None):
         options = options if rank == only else {}
+    if options.pop("only_main_may_measure", False):
+        precision.bfloat16_cost = lambda: 0.5 if rank == 0 else 1 / 0
     save_to_die_in = options.pop("die_in_save", 0)
     if save_to_die_in:
         _die_in_save(save_to_die_in)
