@@ -61,13 +61,9 @@ def _measure(at_most: float | None) -> int:
         float32, chosen, precision = demo.step_seconds()
         if at_most is not None and chosen > at_most * float32:  # once more, if the machine was busy
             float32, chosen, precision = demo.step_seconds()
-    print(
-        f"  float32          {float32 * 1e3:8.0f} ms per step, about {demo.minutes(float32):4.1f} min in all"
-    )
-    print(
-        f"  auto: {precision:10} {chosen * 1e3:8.0f} ms per step, about {demo.minutes(chosen):4.1f} min in all,"
-        f" {chosen / float32:.2f} times float32"
-    )
+    for name, seconds in {"float32": float32, f"auto, which is {precision}": chosen}.items():
+        times = f"{seconds * 1e3:6.0f} ms per step, {seconds / float32:5.2f} times float32"
+        print(f"  {name:20} {times}, about {demo.minutes(seconds):4.1f} min in all")
     if at_most is None or chosen <= at_most * float32:
         return 0
     print(f"expected at most {at_most:g} times float32", file=sys.stderr)
@@ -121,7 +117,7 @@ class Demo:
         return time_left_of(runs, self.whole).steps() * step_seconds / 60
 
     def _train(self, precision: str) -> tuple[str, list[float]]:
-        """The precision of a short training, and the seconds of its steps but for the first, which warms up."""
+        """The precision of a short training, and the seconds of its steps after the first."""
         from dataclasses import replace
 
         from priordiff.training import Trainer, read_metrics

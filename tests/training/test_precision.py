@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import platform
@@ -14,9 +15,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from priordiff.training import load_config, precision
+from priordiff.training import Trainer, load_config, precision
 from priordiff.training.precision import bfloat16_cost, choose_precision
-from tests.training.toy import ToyConfig, assert_same, final_state, train, train_in_process
+from tests.training.toy import (
+    ToyConfig,
+    ToyTask,
+    assert_same,
+    final_state,
+    pretend_cost,
+    toy_training,
+    train,
+    train_in_process,
+)
 
 CPU = torch.device("cpu")
 ON_CPU_ALONE = pytest.mark.skipif(
@@ -28,13 +38,7 @@ SetCost = Callable[[float], None]
 
 @pytest.fixture
 def set_cost(monkeypatch: pytest.MonkeyPatch) -> SetCost:
-    """Says what the measurement finds, in a new process as it were."""
-
-    def patch(cost: float) -> None:
-        monkeypatch.setattr(precision, "bfloat16_cost", lambda: cost)
-        precision._warn_if_emulated.cache_clear()
-
-    return patch
+    return functools.partial(pretend_cost, monkeypatch)
 
 
 def stored(run: Path) -> str:
@@ -155,8 +159,5 @@ def test_the_main_process_chooses_for_all(tmp_path: Path) -> None:
 
 
 def test_a_run_config_without_the_config_is_refused(tmp_path: Path) -> None:
-    from priordiff.training import Trainer
-    from tests.training.toy import ToyTask, toy_training
-
     with pytest.raises(ValueError, match="no part that is the TrainingConfig"):
         Trainer(ToyTask(), toy_training(), tmp_path, ToyConfig())

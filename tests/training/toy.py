@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 from safetensors.torch import load_file, save_file
@@ -112,6 +113,12 @@ def train(run_dir: Path, *overrides: str, resume: bool = False, **faults: int) -
     task = ToyTask(config.dropout, **faults)
     Trainer(task, config.training, run_dir, config).fit(resume)
     return task
+
+
+def pretend_cost(monkeypatch: pytest.MonkeyPatch, cost: float) -> None:
+    """Say what the measurement of bfloat16 finds, in a new process as it were."""
+    monkeypatch.setattr(precision, "bfloat16_cost", lambda: cost)
+    precision._warn_if_emulated.cache_clear()
 
 
 def final_state(run_dir: Path) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""The same command on whatever machine: precision, threads, and the time that it will take."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from priordiff.training import AUTO, load_config
+from tests.training.toy import pretend_cost
+from vocoder.__main__ import main
+from vocoder.configuration import CONFIGS, VocoderConfig
+from vocoder.duration import time_left_of
+from vocoder.experiment import Run, runs_of
+
+ROOT = Path(__file__).parents[2]
+
+CPU_ALONE = pytest.mark.skipif(
+    torch.cuda.is_available() or torch.backends.mps.is_available(), reason="for CPUs alone"
+)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_configuration_leaves_the_precision_to_the_machine(path: Path) -> None:
+    assert load_config(VocoderConfig, path).training.mixed_precision == AUTO
+
+
+@CPU_ALONE
+def test_twins_that_are_trained_on_another_machine_have_the_precision_of_the_first(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments = [*tiny, "compare=[energy]", "training.mixed_precision=auto", "--output", str(tmp_path)]
+    pretend_cost(monkeypatch, 0.5)
+    assert main(arguments) == 0
+    shutil.rmtree(tmp_path / "energy-seed0")
+    pretend_cost(monkeypatch, 15.0)
+    with caplog.at_level(logging.WARNING):
+        assert main([*arguments, "--resume"]) == 0
+    assert sum("15 times as slow" in message for message in caplog.messages) == 1
+    for run in ("spectral-seed0", "energy-seed0"):
+        stored = load_config(VocoderConfig, tmp_path / run / "config.yaml")
+        assert stored.training.mixed_precision == "bf16"
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "bfloat16" in page
+    assert "mixed_precision: auto" in page
+
+
+@pytest.mark.parametrize("chosen", [None, "active"])
+def test_threads_wait_passively_unless_the_user_chose(chosen: str | None) -> None:
+    program = (
+        "import os, runpy, sys; runpy.run_path('examples/vocoder', run_name='imported')\n"
+        "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment | ({"OMP_WAIT_POLICY": chosen} if chosen else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert finished.stdout.split() == [chosen or "passive", "False"], "it is read when torch is imported"
+
+
+def test_the_time_left_is_that_of_all_runs_and_their_evaluations(
+    tiny: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*tiny, "compare=[energy]", "--output", str(tmp_path)]
+    with caplog.at_level(logging.INFO):
+        assert main(arguments) == 0
+    assert "all runs: " in capfd.readouterr().err
+    assert sum("all runs: " in message for message in caplog.messages) == 2
+
+    overrides = [argument for argument in tiny if "=" in argument]
+    config = load_config(VocoderConfig, CONFIGS / "demo.yaml", [*overrides, "compare=[energy]"])
+    fresh = time_left_of(runs_of(config, [0], tmp_path / "other"), config).steps()
+    finished = time_left_of(runs_of(config, [0], tmp_path), config).steps()
+    # Half a second of audio in two sampling steps, against forward and backward passes of 2 × 8 frames.
+    evaluation = 2 * (0.5 * 22050 / 256) / (3 * 2 * 8)
+    assert finished == pytest.approx((2 + 1) * evaluation), "the last evaluations, and the report"
+    assert fresh - finished == pytest.approx(2 * 4 + 2 * 2 * evaluation)
+    longer = [Run(run.name, run.prior, 0, 7, run.directory) for run in runs_of(config, [0], tmp_path)]
+    assert time_left_of(longer, config).steps() - finished == pytest.approx(2 * 3 + 2 * 2 * evaluation)
