@@ -50,8 +50,8 @@ class Trainer:
             by default ``config`` itself.
 
     Raises:
-        ValueError: If a tracker is unknown, the device can't do ``mixed_precision``, or ``config`` is no part
-            of ``run_config``.
+        ValueError: If a tracker is unknown, or the device can't do ``mixed_precision``; or if that is ``auto``
+            and ``config`` is no part of ``run_config``, so that the choice can't be stored.
         ImportError: If a tracker isn't installed.
     """
 
@@ -85,9 +85,9 @@ class Trainer:
 
     def _choose_precision(self, device: torch.device) -> str:
         """The precision with which the run was begun, unless the configuration insists on one."""
-        config, begun_with = self.config, self.folder.stored_section(self.config)
-        if config.mixed_precision == AUTO and begun_with is not None:
-            config = begun_with
+        config = self.config
+        if config.mixed_precision == AUTO:
+            config = self.folder.stored_section(config) or config
         return from_main_process(lambda: choose_precision(config.mixed_precision, device))
 
     def _prepare(self) -> TrainingState:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from priordiff.training import Trainer, load_config, precision
+from priordiff.training import Trainer, TrainingConfig, load_config, precision
 from priordiff.training.precision import bfloat16_cost, choose_precision
 from tests.training.toy import (
     ToyConfig,
@@ -23,7 +23,6 @@ from tests.training.toy import (
     assert_same,
     final_state,
     pretend_cost,
-    toy_training,
     train,
     train_in_process,
 )
@@ -158,6 +157,6 @@ def test_the_main_process_chooses_for_all(tmp_path: Path) -> None:
     assert stored(tmp_path) == "bf16"
 
 
-def test_a_run_config_without_the_config_is_refused(tmp_path: Path) -> None:
+def test_a_choice_that_can_not_be_stored_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no part that is the TrainingConfig"):
-        Trainer(ToyTask(), toy_training(), tmp_path, ToyConfig())
+        Trainer(ToyTask(), TrainingConfig(trackers=[]), tmp_path, ToyConfig())
