@@ -21,7 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the demo does, before torch is imported
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the demo does, before torch is imported
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, STEPS = 2, 5

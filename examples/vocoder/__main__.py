@@ -13,10 +13,11 @@ from pathlib import Path
 # folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-# Threads that spin while they wait for each other take the processor from the one that they wait for as soon
-# as anything else runs on the machine: a step then takes many times as long. OpenMP reads this when torch is
-# imported, which is later.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Threads that spin for long while they wait for each other take the processor from the one that they wait for
+# as soon as anything else runs on the machine: a step then takes ten times as long. OpenMP reads this when
+# torch is imported, which is later.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _EPILOG = """\
 Any value of the configuration can be overridden: training.num_steps=500 model.block_size=32 ...

@@ -50,8 +50,8 @@ class Trainer:
             by default ``config`` itself.
 
     Raises:
-        ValueError: If a tracker is unknown, or the device can't do ``mixed_precision``; or if that is ``auto``
-            and ``config`` is no part of ``run_config``, so that the choice can't be stored.
+        ValueError: If a tracker is unknown, the device can't do ``mixed_precision``, or what ``auto`` chooses
+            can't be stored, since ``config`` is no part of ``run_config``.
         ImportError: If a tracker isn't installed.
     """
 

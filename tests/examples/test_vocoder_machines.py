@@ -51,22 +51,31 @@ def test_twins_that_are_trained_on_another_machine_have_the_precision_of_the_fir
     assert "mixed_precision: auto" in page
 
 
-@pytest.mark.parametrize("chosen", [None, "active"])
-def test_threads_wait_passively_unless_the_user_chose(chosen: str | None) -> None:
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, "1000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "passive"}, "None"),
+    ],
+)
+def test_threads_spin_briefly_while_they_wait_unless_the_user_chose(
+    chosen: dict[str, str], expected: str
+) -> None:
     program = (
         "import os, runpy, sys; runpy.run_path('examples/vocoder', run_name='imported')\n"
-        "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+        "print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
     )
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    unset = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
     finished = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
-        env=environment | ({"OMP_WAIT_POLICY": chosen} if chosen else {}),
+        env={name: value for name, value in os.environ.items() if name not in unset} | chosen,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert finished.stdout.split() == [chosen or "passive", "False"], "it is read when torch is imported"
+    assert finished.stdout.split() == [expected, "False"], "it is read when torch is imported"
 
 
 def test_the_time_left_is_that_of_all_runs_and_their_evaluations(
