@@ -67,8 +67,8 @@ def _training_steps() -> dict[str, Callable[[], None]]:
     return {
         "paper, float32": step(paper, bf16=False),
         "paper, bfloat16": step(paper, bf16=True),
-        "demo (blocks of 16 samples), float32": step(blocks, bf16=False),
-        "demo (blocks of 16 samples), bfloat16": step(blocks, bf16=True),
+        "blocks of 16 samples, float32": step(blocks, bf16=False),
+        "blocks of 16 samples, bfloat16": step(blocks, bf16=True),
     }
 
 

@@ -10,7 +10,8 @@ from vocoder.experiment import Run, config_of, folder_of
 
 __all__ = ["final_evaluations", "time_left_of"]
 
-# The report, in evaluations.
+# A training step in forward passes, and the report in evaluations, as measured.
+_FORWARDS_PER_STEP = 2.5
 _REPORT = 1.0
 
 
@@ -31,11 +32,13 @@ def final_evaluations(config: VocoderConfig) -> float:
 
 
 def _steps_per_evaluation(config: VocoderConfig) -> float:
-    """Mel frames that pass the network in an evaluation, for each one in a training step.
-
-    A backward pass takes twice as long as a forward pass.
-    """
+    """How many training steps take as long as an evaluation, counted in mel frames that pass the network."""
     training, evaluation = config.training, config.evaluation
     utterance = evaluation.max_seconds * config.mel.sample_rate / config.mel.hop_length
     batch = training.gradient_accumulation_steps * training.batch_size * config.corpus.crop_frames
-    return evaluation.num_inference_steps * evaluation.curve_utterances * utterance / (3 * batch)
+    return (
+        evaluation.num_inference_steps
+        * evaluation.curve_utterances
+        * utterance
+        / (_FORWARDS_PER_STEP * batch)
+    )

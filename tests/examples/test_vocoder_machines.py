@@ -92,7 +92,7 @@ def test_the_time_left_is_that_of_all_runs_and_their_evaluations(
     fresh = time_left_of(runs_of(config, [0], tmp_path / "other"), config).steps()
     finished = time_left_of(runs_of(config, [0], tmp_path), config).steps()
     # Half a second of audio in two sampling steps, against forward and backward passes of 2 × 8 frames.
-    evaluation = 2 * (0.5 * 22050 / 256) / (3 * 2 * 8)
+    evaluation = 2 * (0.5 * 22050 / 256) / (2.5 * 2 * 8)
     assert finished == pytest.approx((2 + 1) * evaluation), "the last evaluations, and the report"
     assert fresh - finished == pytest.approx(2 * 4 + 2 * 2 * evaluation)
     longer = [Run(run.name, run.prior, 0, 7, run.directory) for run in runs_of(config, [0], tmp_path)]
