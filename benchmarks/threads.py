@@ -1,10 +1,10 @@
-"""How threads that wait for each other get on beside other work, by the variables that tell OpenMP how to wait.
+"""How threads that wait for each other get on beside other work, by how OpenMP is told to wait.
 
     python benchmarks/threads.py
 
-prints the median time of a training step of the vocoder's network in float32, for each setting in a process of
-its own: on the machine as it is, and beside one process that does nothing but keep a core busy. The settings
-take turns. Nothing else should run.
+prints the median time of a training step of the vocoder's network in float32, for each setting in a process
+of its own: on the machine as it is, and beside one process that does nothing but keep a core busy. The
+settings take turns. Nothing else should run.
 """
 
 from __future__ import annotations
