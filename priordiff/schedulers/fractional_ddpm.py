@@ -131,9 +131,8 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
             if self._list_levels is None:
                 output = super().step(model_output, timestep, sample, generator)
             else:
-                levels = (
-                    self._exact(self._list_levels) if sample.dtype == torch.float64 else self._list_levels
-                )
+                in_float64 = sample.dtype == torch.float64
+                levels = self._exact(self._list_levels) if in_float64 else self._list_levels
                 with self._levels(levels):
                     output = super().step(model_output, self._place(timestep), sample, generator)
         finally:
@@ -181,7 +180,8 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         if not timesteps.is_floating_point() and (self._list_levels is None or like.dtype != torch.float64):
             yield timesteps
             return
-        signal = self._exact(self.alphas_cumprod).sqrt().to(timesteps.device)
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        signal = self._exact(self.alphas_cumprod).sqrt().to(dtype).to(timesteps.device)
         drop = signal.diff(append=signal[-1:]).neg()
         whole = timesteps.long()
         with self._levels((signal[whole] - (timesteps - whole) * drop[whole]).square().flatten()):
