@@ -104,17 +104,14 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
     if name in _BORROWED:
-        value = getattr(diffusers, name)
-    elif name in __all__:
+        return getattr(diffusers, name)
+    if name in __all__:
         # The rooms are listed from the cheapest to the dearest.
         rooms = (import_module(f"{__name__}.{room}") for room in _ROOMS)
-        value = next(getattr(room, name) for room in rooms if name in room.__all__)
-    else:
-        from priordiff.schedulers import prior_scheduler_named
+        return next(getattr(room, name) for room in rooms if name in room.__all__)
+    from priordiff.schedulers import prior_scheduler_named
 
-        return prior_scheduler_named(name)
-    globals()[name] = value
-    return value
+    return prior_scheduler_named(name)
 
 
 def __dir__() -> list[str]:
