@@ -189,7 +189,9 @@ def test_an_experiment_is_neither_overwritten_nor_mixed_with_another(
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
 
 
-@pytest.mark.parametrize("limit", [2_000, pytest.param(20_000, marks=pytest.mark.slow), 60_000])
+@pytest.mark.parametrize(
+    "limit", [4_000, pytest.param(20_000, marks=pytest.mark.slow), 60_000]
+)  # torch 2.5 writes 2 kB itself
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(
     tiny: list[str], output: Path, limit: int
 ) -> None:
