@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from priordiff.schedulers.noise_scale import PriorNoiseScale
 
 __all__ = ["mentions", "starting_from_prior"]
 
+_reading = threading.Lock()  # Python 3.11 parses in one thread at a time alone
 _DRAWS = (torch.randn, torch.randn_like)
 
 
@@ -36,6 +38,7 @@ def starting_from_prior(pipeline_class: type) -> type | None:
     return None if mentions(pipeline_class, "add_noise") else DrawsInCall
 
 
+@functools.cache
 def mentions(pipeline_class: type, name: str) -> bool:
     """Whether the source of a pipeline's class, or of one that it derives from, has a name in it.
 
@@ -50,7 +53,8 @@ def mentions(pipeline_class: type, name: str) -> bool:
     """
     classes = [each for each in pipeline_class.__mro__ if each not in DiffusionPipeline.__mro__]
     try:
-        return any(name in inspect.getsource(each) for each in classes)
+        with _reading:
+            return any(name in inspect.getsource(each) for each in classes)
     except (OSError, TypeError) as error:
         raise ValueError(
             f"the source of {pipeline_class.__name__} can't be read, and it says what the scheduler has to "

@@ -59,11 +59,14 @@ def with_noise_levels(cls: Any, config: Mapping[str, Any], given: Mapping[str, A
         had = {**{name: each.default for name, each in defaults.items() if name != "self"}, **had}
     asked = {**had, **given}
     _check_kind(cls, known.keys(), asked)
-    for name, neutral in _WITHOUT.items():
-        if name in NOISE_LEVELS and name not in known and asked.get(name, neutral) != neutral:
+    for name in NOISE_LEVELS:
+        if name in known or name not in _WITHOUT:
+            continue
+        value, neutral = asked.get(name), _WITHOUT[name]
+        if value is not None and (neutral is None or value != neutral):
             raise ValueError(
-                f"{cls.__name__} knows no {name}, which is {asked[name]!r} in this configuration, and the "
-                f"network was trained so: take another scheduler, or pass {name}={neutral!r} if that is meant"
+                f"{cls.__name__} knows no {name}, which is {value!r} in this configuration, and the network "
+                f"was trained so: take another scheduler, or pass {name}={neutral!r} if that is meant"
             )
     written = {
         name: value
