@@ -118,8 +118,10 @@ class PriorGradScheduler(PriorFractionalDDPMScheduler):
                     f"{name}={self.config[name]!r}, expected one of {', '.join(map(repr, choices))}"
                 )
         if trained_betas is not None:
-            trained_betas = np.asarray(trained_betas)
-            num_train_timesteps = len(trained_betas)
+            betas = np.asarray(trained_betas, dtype=np.float64)
+            if not ((betas > 0) & (betas <= 1)).all():
+                raise ValueError(f"trained_betas={betas.tolist()}, expected numbers in (0, 1]")
+            num_train_timesteps = len(betas)
         elif not 0 < beta_start <= beta_end < 1:
             raise ValueError(
                 f"beta_start={beta_start} and beta_end={beta_end}, expected 0 < beta_start <= beta_end < 1"
