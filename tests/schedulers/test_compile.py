@@ -48,13 +48,11 @@ def test_a_whole_sampling_is_compiled_to_the_same_result(name: str) -> None:
     assert_compiles(lambda noise: sample(scheduler, white_network, noise, steps=3)[-1], white_noise)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
     "prior",
-    [
-        DiagonalPrior(0.5, torch.full((1, 1, 8), 0.3)),
-        pytest.param(LappedPrior(0.5, torch.full((1, 1, 2, 4), 0.3), 4), marks=pytest.mark.slow),
-    ],
+    [DiagonalPrior(0.5, torch.full((1, 1, 8), 0.3)), LappedPrior(0.5, torch.full((1, 1, 2, 4), 0.3), 4)],
     ids=["diagonal", "lapped"],
 )
 def test_so_is_the_paper_s_sampler(prior: Any) -> None:
