@@ -120,7 +120,7 @@ def _prediction_to_white(
     if scheduler.model_space == "data":
         weight = data_weight_of_step(scheduler, timestep, sample)
         if isinstance(weight, Tensor) or weight:
-            prediction = prediction - weight * space.prior.mean
+            prediction = (prediction - weight * space.prior.mean).to(prediction.dtype)
     return space.from_centered(prediction)
 
 

@@ -135,15 +135,16 @@ def test_under_autocast_every_state_has_the_dtype_that_it_has_without_a_prior(
     def network(x: Tensor, t: Any) -> Tensor:
         return 0.5 * x @ weight  # autocast multiplies in bfloat16, whatever it is given
 
-    dtypes = []
-    for each in (None, prior, prior.to(torch.bfloat16)):
-        scheduler = make(name, prior=True)
-        scheduler.set_prior(each)
-        with torch.autocast("cpu", torch.bfloat16):
-            states = sample(scheduler, network, white_noise_for(name, dtype))
-        assert all(state.isfinite().all() for state in states)
-        dtypes.append([state.dtype for state in states])
-    assert dtypes[1] == dtypes[2] == dtypes[0]
+    for model_space in MODEL_SPACES:
+        dtypes = []
+        for each in (None, prior, prior.to(torch.bfloat16)):
+            scheduler = make(name, prior=True, prediction_type="v_prediction", model_space=model_space)
+            scheduler.set_prior(each)
+            with torch.autocast("cpu", torch.bfloat16):
+                states = sample(scheduler, network, white_noise_for(name, dtype))
+            assert all(state.isfinite().all() for state in states)
+            dtypes.append([state.dtype for state in states])
+        assert dtypes[1] == dtypes[2] == dtypes[0]
 
 
 MISFITS = {
