@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 # Threads that spin for long while they wait for each other take the processor from the one that they wait for
-# as soon as anything else runs on the machine: a step then takes ten times as long. OpenMP reads this when
+# as soon as anything else runs on the machine: a step then takes far longer. OpenMP reads this when
 # torch is imported, which is later.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -24,6 +24,12 @@ ROOT = Path(__file__).parents[2]
 Refuse = Callable[..., str]
 
 
+def synthesize(vocoder: Path, output: Path, *inputs: str) -> int:
+    """The exit status of a synthesis in two steps."""
+    model = str(vocoder / "energy-seed0")
+    return main(["synthesize", "--model", model, "--steps", "2", "--output", str(output), "--input", *inputs])
+
+
 @pytest.fixture
 def refuse(capfd: pytest.CaptureFixture[str]) -> Refuse:
     """Runs the example and returns the one line with which it must refuse."""
@@ -339,16 +345,7 @@ def test_a_recording_beyond_full_scale_is_scaled_to_it_and_said_to_be_so(
     soundfile.write(tmp_path / "full.wav", loud, rate, subtype="FLOAT")
     soundfile.write(tmp_path / "integers.wav", 32768 * loud, rate, subtype="FLOAT")
     files = [str(tmp_path / "full.wav"), str(tmp_path / "integers.wav")]
-    command = [
-        "synthesize",
-        "--model",
-        str(vocoder / "energy-seed0"),
-        "--steps",
-        "2",
-        "--output",
-        str(output),
-    ]
-    assert main([*command, "--input", *files]) == 0
+    assert synthesize(vocoder, output, *files) == 0
     warned = [record.getMessage() for record in caplog.records if "full scale" in record.getMessage()]
     assert warned == [f"{files[1]} has samples up to ±32768, beyond full scale: it is scaled to ±1"]
     assert (output / "full.wav").read_bytes() == (output / "integers.wav").read_bytes()
@@ -364,16 +361,7 @@ def test_names_that_are_no_utf8_pass_through(
     corpus = CorpusConfig(directory=str(data), cache_directory=str(tmp_path / "cache"), crop_frames=8)
     assert sum(map(len, prepare_corpus(VocoderConfig(corpus=corpus)))) == 2
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
-    command = [
-        "synthesize",
-        "--model",
-        str(vocoder / "energy-seed0"),
-        "--steps",
-        "2",
-        "--output",
-        str(output),
-    ]
-    assert main([*command, "--input", str(data)]) == 0
+    assert synthesize(vocoder, output, str(data)) == 0
     assert sorted(os.listdir(os.fsencode(output))) == [b"\xe8.wav", b"\xe9.wav"]
 
 
