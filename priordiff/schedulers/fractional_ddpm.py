@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -39,7 +39,6 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
 
     alphas_cumprod: Tensor
     _list_levels: Tensor | None = None  # ᾱ of the list that is sampled on; None for whole training steps
-    _on_list = False
     _mutes_noise = False
     _variance: Tensor | None = None
 
@@ -95,12 +94,16 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         self.timesteps = torch.from_numpy(places[::-1].astype(np.float32)).to(device)
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        with self._levels_at(timesteps, original_samples) as places:
-            return super().add_noise(original_samples, noise, places)
+        scales = self._fractional_scales(timesteps, original_samples)
+        if scales is None:
+            return super().add_noise(original_samples, noise, timesteps)
+        return scales[0] * original_samples + scales[1] * noise
 
     def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        with self._levels_at(timesteps, sample) as places:
-            return super().get_velocity(sample, noise, places)
+        scales = self._fractional_scales(timesteps, sample)
+        if scales is None:
+            return super().get_velocity(sample, noise, timesteps)
+        return scales[0] * noise - scales[1] * sample
 
     def step(
         self,
@@ -124,25 +127,19 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         Raises:
             ValueError: if the timestep is not one of `timesteps`.
         """
-        self._mutes_noise, self._variance = variance_noise is not None, None
-        if self._mutes_noise:
+        solver, place = copy.copy(self), timestep
+        if self._list_levels is not None:
+            in_float64 = sample.dtype == torch.float64
+            solver.alphas_cumprod = self._exact(self._list_levels) if in_float64 else self._list_levels
+            solver.num_inference_steps, solver.custom_timesteps = None, False  # of a list no step is left out
+            place = self._place(timestep)
+        solver._mutes_noise = variance_noise is not None
+        if solver._mutes_noise:
             generator = torch.Generator()  # what is drawn counts nothing, and no one else's generator moves
-        try:
-            if self._list_levels is None:
-                output = super().step(model_output, timestep, sample, generator)
-            else:
-                in_float64 = sample.dtype == torch.float64
-                levels = self._exact(self._list_levels) if in_float64 else self._list_levels
-                with self._levels(levels):
-                    output = super().step(model_output, self._place(timestep), sample, generator)
-        finally:
-            self._mutes_noise = False
-        if self._variance is not None:
-            output.prev_sample = output.prev_sample + self._standard_deviation() * variance_noise
+        output = DDPMScheduler.step(solver, model_output, place, sample, generator)
+        if solver._variance is not None:
+            output.prev_sample = output.prev_sample + solver._standard_deviation() * variance_noise
         return output if return_dict else output.to_tuple()
-
-    def previous_timestep(self, timestep: int) -> int | Tensor:
-        return timestep - 1 if self._on_list else super().previous_timestep(timestep)
 
     def _get_variance(
         self, t: int, predicted_variance: Tensor | None = None, variance_type: str | None = None
@@ -161,37 +158,25 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
             return torch.exp(0.5 * self._variance)
         return self._variance if self.variance_type == "fixed_small_log" else self._variance**0.5
 
-    @contextmanager
-    def _levels(self, levels: Tensor) -> Iterator[None]:
-        """DDPM on a list with other noise levels than those of training, whose timesteps are its places."""
-        training, self.alphas_cumprod, self._on_list = self.alphas_cumprod, levels, True
-        try:
-            yield
-        finally:
-            self.alphas_cumprod, self._on_list = training, False
-
-    @contextmanager
-    def _levels_at(self, timesteps: Tensor, like: Tensor) -> Iterator[Tensor]:
-        """DDPM on the list of the noise levels at some timesteps, and their places in it."""
+    def _fractional_scales(self, timesteps: Tensor, like: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Scales of signal and noise; None for whole steps, for which DDPM's own table is exact enough."""
         last = len(self.betas) - 1
         # Only where looking at the values does not make an accelerator wait.
         if timesteps.device.type == "cpu" and not ((timesteps >= 0) & (timesteps <= last)).all():
             raise ValueError(f"timesteps {timesteps.tolist()} are not all from 0 to {last}")
         if not timesteps.is_floating_point() and (self._list_levels is None or like.dtype != torch.float64):
-            yield timesteps
-            return
+            return None
         dtype = torch.promote_types(like.dtype, torch.float32)
-        signal = self._exact(self.alphas_cumprod).sqrt().to(dtype).to(timesteps.device)
-        drop = signal.diff(append=signal[-1:]).neg()
+        table = self._exact(self.alphas_cumprod).sqrt().to(dtype).to(timesteps.device)
         whole = timesteps.long()
-        with self._levels((signal[whole] - (timesteps - whole) * drop[whole]).square().flatten()):
-            yield torch.arange(timesteps.numel())
+        drop = table.diff(append=table[-1:]).neg()
+        signal = (table[whole] - (timesteps - whole) * drop[whole]).reshape(-1, *[1] * (like.dim() - 1))
+        return signal.to(like), (1 - signal.square()).sqrt().to(like)
 
     def _exact(self, levels: Tensor) -> Tensor:
         """Noise levels in float64; those of training are DDPM's own table, which is float32."""
-        return (
-            levels if levels.dtype == torch.float64 else torch.from_numpy(np.cumprod(1 - self._train_betas()))
-        )
+        exact = levels.dtype == torch.float64
+        return levels if exact else torch.from_numpy(np.cumprod(1 - self._train_betas()))
 
     def _train_betas(self) -> np.ndarray:
         """The betas of training, in float64 from the beginning where they are the paper's."""

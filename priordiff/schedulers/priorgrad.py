@@ -146,7 +146,7 @@ class PriorGradScheduler(PriorFractionalDDPMScheduler):
         return_dict: bool = True,
         variance_noise: Tensor | None = None,
     ) -> DDPMSchedulerOutput | tuple[Any, ...]:
-        r"""One step towards the data.
+        """One step towards the data: `FractionalDDPMScheduler.step`, with every state in data space.
 
         Args:
             model_output: the network's prediction, in the model's space.
@@ -155,9 +155,6 @@ class PriorGradScheduler(PriorFractionalDDPMScheduler):
             generator: source of the step's noise, or one for each item of the batch.
             return_dict: False for a plain tuple.
             variance_noise: the step's white noise, drawn by the caller instead.
-
-        Returns:
-            The next state and the predicted data, both in data space.
 
         Raises:
             ValueError: if the timestep is not one of `timesteps`, or the prior does not fit the sample.
