@@ -15,7 +15,7 @@ def _pipelines() -> dict[str, type]:
     for name in sorted(dir(diffusers)):
         try:
             value = getattr(diffusers, name)
-        except RuntimeError:  # it needs a library that is not installed
+        except (AttributeError, RuntimeError):  # a name without a class, or a library that is not installed
             continue
         is_pipeline = isinstance(value, type) and issubclass(value, DiffusionPipeline)
         if is_pipeline and value.__module__.startswith("diffusers.") and value is not DiffusionPipeline:
