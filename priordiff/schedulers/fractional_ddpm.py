@@ -38,6 +38,7 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
     __module__ = "priordiff"  # where DiffusionPipeline.from_pretrained looks for the class
 
     alphas_cumprod: Tensor
+    num_inference_steps: int | None
     _list_levels: Tensor | None = None  # ᾱ of the list that is sampled on; None for whole training steps
     _mutes_noise = False
     _variance: Tensor | None = None
@@ -137,7 +138,7 @@ class FractionalDDPMScheduler(DDPMScheduler):  # type: ignore[misc]
         if solver._mutes_noise:
             generator = torch.Generator()  # what is drawn counts nothing, and no one else's generator moves
         output = DDPMScheduler.step(solver, model_output, place, sample, generator)
-        if solver._variance is not None:
+        if variance_noise is not None and solver._variance is not None:
             output.prev_sample = output.prev_sample + solver._standard_deviation() * variance_noise
         return output if return_dict else output.to_tuple()
 
