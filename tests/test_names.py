@@ -15,24 +15,22 @@ import priordiff
 from tests.test_package import PACKAGE, run_python
 
 
-@pytest.mark.parametrize(
-    ("stands_on", "imports"),
-    [
-        ("import diffusers", "import priordiff"),
-        (
-            "import torch; from diffusers import DDIMScheduler, DDPMScheduler",  # the paper's is a DDPM
-            "from priordiff import PriorGradScheduler, DiagonalPrior",
+def test_importing_loads_nothing_that_is_not_used() -> None:
+    steps = {
+        "import diffusers": "import priordiff",
+        "import torch; from diffusers import DDIMScheduler, DDPMScheduler": (  # the paper's is a DDPM
+            "from priordiff import PriorGradScheduler, DiagonalPrior"
         ),
-    ],
-)
-def test_importing_loads_nothing_that_is_not_used(stands_on: str, imports: str) -> None:
-    program = (
-        f"import sys; {stands_on}; before = {{*sys.modules}}; {imports}; print(*{{*sys.modules}} - before)"
+    }
+    program = "import sys; " + "; ".join(
+        f"{stands_on}; before = {{*sys.modules}}; {imports}; print(*{{*sys.modules}} - before)"
+        for stands_on, imports in steps.items()
     )
-    loaded = run_python(program).stdout.split()
-    assert "priordiff" in loaded
-    assert {name.partition(".")[0] for name in loaded} <= {"priordiff", "einops"}
-    assert not {"priordiff.estimators", "priordiff.models", "priordiff.pipelines"} & set(loaded)
+    names, classes = (set(line.split()) for line in run_python(program).stdout.splitlines())
+    assert "priordiff" in names
+    assert {"priordiff.priors", "priordiff.schedulers"} <= classes
+    assert {name.partition(".")[0] for name in names | classes} <= {"priordiff", "einops"}
+    assert not {"priordiff.estimators", "priordiff.models", "priordiff.pipelines"} & (names | classes)
 
 
 def test_names_are_loaded_from_where_type_checkers_see_them() -> None:
@@ -46,15 +44,12 @@ def test_names_are_loaded_from_where_type_checkers_see_them() -> None:
             assert getattr(priordiff, alias.name) is named
 
 
-def test_completion_knows_names_that_are_not_loaded_yet() -> None:
-    finished = run_python("import priordiff; print(*dir(priordiff))")
-    assert {*priordiff.__all__, "estimators", "schedulers", "__version__"} <= set(finished.stdout.split())
-
-
-def test_components_are_saved_under_the_library_s_name_before_its_pipelines_are_loaded(
+def test_names_are_known_and_components_saved_under_the_library_s_before_its_pipelines_are_loaded(
     tmp_path: Path,
 ) -> None:
     program = f"""
+import priordiff
+print(*dir(priordiff))
 from diffusers import DiffusionPipeline
 from priordiff import DiffWave, FractionalDDPMScheduler, PriorGradScheduler
 
@@ -70,7 +65,8 @@ print(*(pipe.config[name][0] for name in pipe.components))
 print(*(type(part).__name__ for part in OwnPipeline.from_pretrained({str(tmp_path)!r}).components.values()))
 """
     finished = run_python(program)
-    libraries, classes = finished.stdout.splitlines() or [finished.stderr, ""]
+    completed, libraries, classes = finished.stdout.splitlines() or [finished.stderr, "", ""]
+    assert {*priordiff.__all__, "estimators", "schedulers", "__version__"} <= {*completed.split()}
     assert libraries.split() == ["priordiff"] * 3
     assert sorted(classes.split()) == ["DiffWave", "FractionalDDPMScheduler", "PriorGradScheduler"]
 
