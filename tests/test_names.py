@@ -26,7 +26,9 @@ def test_importing_loads_nothing_that_is_not_used() -> None:
         f"{stands_on}; before = {{*sys.modules}}; {imports}; print(*{{*sys.modules}} - before)"
         for stands_on, imports in steps.items()
     )
-    names, classes = (set(line.split()) for line in run_python(program).stdout.splitlines())
+    finished = run_python(program)
+    assert finished.returncode == 0, finished.stderr
+    names, classes = (set(line.split()) for line in finished.stdout.splitlines())
     assert "priordiff" in names
     assert {"priordiff.priors", "priordiff.schedulers"} <= classes
     assert {name.partition(".")[0] for name in names | classes} <= {"priordiff", "einops"}
@@ -65,7 +67,8 @@ print(*(pipe.config[name][0] for name in pipe.components))
 print(*(type(part).__name__ for part in OwnPipeline.from_pretrained({str(tmp_path)!r}).components.values()))
 """
     finished = run_python(program)
-    completed, libraries, classes = finished.stdout.splitlines() or [finished.stderr, "", ""]
+    assert finished.returncode == 0, finished.stderr
+    completed, libraries, classes = finished.stdout.splitlines()
     assert {*priordiff.__all__, "estimators", "schedulers", "__version__"} <= {*completed.split()}
     assert libraries.split() == ["priordiff"] * 3
     assert sorted(classes.split()) == ["DiffWave", "FractionalDDPMScheduler", "PriorGradScheduler"]
