@@ -280,19 +280,22 @@ class PriorSchedulerMixin(ExpectsPrior):
         prior = self._prior
         assert prior is not None
         seen = (sample.shape, sample.dtype, sample.device, copied)
-        if seen not in self._spaces:
+        space = self._spaces.get(seen)
+        if space is None:
             copies, rest = divmod(sample.shape[0], prior.batch_size)
             if copied and not rest:
                 self._copies = copies
             if prior.batch_size > 1 and copies == self._copies > 1:
                 prior = prior.tile(copies)
-            self._spaces[seen] = WhiteSpace(fitted_to(sample, prior), sample.dtype)
-        return self._spaces[seen]
+            space = self._spaces[seen] = WhiteSpace(fitted_to(sample, prior), sample.dtype)
+        return space
 
     def _warn_of_unseen_prior(self, prior: GaussianPrior) -> None:
         """Warns, once for each prior, of a loop that shows the network the states themselves."""
+        if self._showed_input:
+            return
         space = self.model_space
-        if self._showed_input or space == "data" or (space == "centered" and prior.has_zero_mean):
+        if space == "data" or (space == "centered" and prior.has_zero_mean):
             return
         self._showed_input = True
         logger.warning(

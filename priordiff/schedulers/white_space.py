@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -83,41 +84,40 @@ def arguments_to_white(
     Raises:
         TypeError: if there is a tensor like the state of which it is unknown what it is.
     """
-    timestep = given.get("timestep", given.get("timesteps"))
-
-    def convert(name: str, value: Any) -> Any:
-        if not isinstance(value, Tensor) or not value.dim() or name in WHITE_NOISE:
-            return value
+    arguments = dict(given)
+    for name, value in given.items():
+        if name in WHITE_NOISE or not isinstance(value, Tensor) or not value.dim():
+            continue
         if name in PREDICTIONS:
-            return _prediction_to_white(scheduler, space, value, sample, timestep)
-        if name in STATES:
-            return space.from_data(value)
-        if name in DIRECTIONS:
-            return space.from_centered(value)
-        if name == "mask":
-            return MaskInDataSpace(space, value)
-        if value.shape == sample.shape:
+            timestep = given.get("timestep", given.get("timesteps"))
+            arguments[name] = _prediction_to_white(scheduler, space, value, sample, timestep)
+        elif name in STATES:
+            arguments[name] = space.from_data(value)
+        elif name in DIRECTIONS:
+            arguments[name] = space.from_centered(value)
+        elif name == "mask":
+            arguments[name] = MaskInDataSpace(space, value)
+        elif value.shape == sample.shape:
             raise TypeError(
                 f"{scheduler.plain_class.__name__} takes a tensor {name!r} of the sample's shape "
                 f"{tuple(value.shape)}, and it is unknown whether that is a state, a prediction or noise: "
                 "leave it out, or call without a prior"
             )
-        return value
-
-    return {name: convert(name, value) for name, value in given.items()}
+    return arguments
 
 
 def _prediction_to_white(
     scheduler: Any, space: WhiteSpace, prediction: Tensor, sample: Tensor, timestep: Any
 ) -> Tensor:
-    if scheduler.model_space == "white":
+    model_space = scheduler.model_space
+    if model_space == "white":
         return prediction
-    channels = sample.shape[1]
     if prediction.shape != sample.shape:  # what follows is a learned variance, which belongs to z
+        channels = sample.shape[1]
         mean, variance = prediction[:, :channels], prediction[:, channels:]
         mean = _prediction_to_white(scheduler, space, mean, sample, timestep)
         return torch.cat([mean, variance], dim=1)
-    if scheduler.model_space == "data":
+    if model_space == "data":
         weight = data_weight_of_step(scheduler, timestep, sample)
         if isinstance(weight, Tensor) or weight:
             prediction = (prediction - weight * space.prior.mean).to(prediction.dtype)
@@ -136,19 +136,20 @@ def results_to_data(space: WhiteSpace, result: Any, names: tuple[str, ...]) -> A
         ValueError: if a state among the results does not fit the prior, as that of a solver which changes the
             resolution on its way.
     """
-
-    def convert(name: str, value: Any) -> Any:
-        if not isinstance(value, Tensor) or not value.dim():
-            return value
-        return space.to_centered(value) if name in DIRECTIONS else space.to_data(value)
-
     if isinstance(result, BaseOutput):
-        values = {field.name: getattr(result, field.name) for field in fields(result)}  # type: ignore[arg-type]
-        return type(result)(**{name: convert(name, value) for name, value in values.items()})
+        for name, value in result.items():
+            result[name] = _to_data(space, name, value)
+        return result
     if isinstance(result, tuple):
-        names = names + ("",) * (len(result) - len(names))
-        return tuple(convert(name, value) for name, value in zip(names, result, strict=False))
-    return convert("", result)
+        named = zip_longest(names[: len(result)], result, fillvalue="")
+        return tuple([_to_data(space, name, value) for name, value in named])
+    return _to_data(space, "", result)
+
+
+def _to_data(space: WhiteSpace, name: str, value: Any) -> Any:
+    if not isinstance(value, Tensor) or not value.dim():
+        return value
+    return space.to_centered(value) if name in DIRECTIONS else space.to_data(value)
 
 
 def names_of_results(function: Callable[..., Any]) -> tuple[str, ...]:
