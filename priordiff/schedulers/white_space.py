@@ -129,7 +129,8 @@ def results_to_data(space: WhiteSpace, result: Any, names: tuple[str, ...]) -> A
 
     Args:
         space: that of the solver.
-        result: a tensor, a tuple, or an output class of diffusers; numbers in it are left alone.
+        result: a tensor, a tuple, or an output class of diffusers, which is written into; numbers in it are
+            left alone.
         names: what the places of a tuple mean, as far as it is known: what is not is a state.
 
     Raises:

@@ -39,7 +39,7 @@ def delegate(owner: type, plain: Callable[..., Any], handler: Callable[..., Any]
             return plain(self, *args, **kwargs)
         if len(args) > len(names) or not kwargs.keys().isdisjoint(names[: len(args)]):
             plain(self, *args, **kwargs)  # raises the error that the method itself has for this
-        # No `strict`: with it, torch.compile fails in torch 2.8.
+        # No `strict`: with it, torch.compile fails in torch 2.7 and 2.8.
         return handler(self, plain, {**dict(zip(names, args)), **kwargs})  # noqa: B905
 
     return method
