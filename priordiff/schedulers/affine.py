@@ -124,7 +124,9 @@ class PriorSchedulerMixin(ExpectsPrior):
     @property
     def model_space(self) -> str:
         """Space of the network's input and output: "centered", "data" or "white"."""
-        return check_model_space(self.config.get("model_space", "centered"))
+        # No `get` with a default: with it, torch.compile fails in torch 2.6.
+        chosen = self.config["model_space"] if "model_space" in self.config else "centered"  # noqa: SIM401
+        return check_model_space(chosen)
 
     @property
     def init_noise_sigma(self) -> Any:
@@ -287,7 +289,7 @@ class PriorSchedulerMixin(ExpectsPrior):
                 self._copies = copies
             if prior.batch_size > 1 and copies == self._copies > 1:
                 prior = prior.tile(copies)
-            space = self._spaces[seen] = WhiteSpace(fitted_to(sample, prior), sample.dtype)
+            space = self._spaces[seen] = WhiteSpace(fitted_to(sample, prior).prepared(), sample.dtype)
         return space
 
     def _warn_of_unseen_prior(self, prior: GaussianPrior) -> None:

@@ -7,9 +7,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 __all__ = ["MODEL_SPACES", "check_model_space", "delegate", "init_with_model_space"]
 
 MODEL_SPACES = ("centered", "data", "white")
+
+# Before, torch.compile fails on a clamp under a mode, and loses the names that a method resumes with.
+_COMPILES = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 7)
 
 
 def check_model_space(model_space: str) -> str:
@@ -32,6 +37,8 @@ def delegate(owner: type, plain: Callable[..., Any], handler: Callable[..., Any]
         handler: gets the arguments of the call by their names.
     """
     names = _parameters_of(owner, plain)
+    if not _COMPILES:
+        handler = torch.compiler.disable(handler)
 
     @functools.wraps(plain)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -87,3 +87,48 @@ def test_bad_parameters_are_an_error_in_one_line(mean: object, std: object, mess
 def test_a_std_that_vanishes_in_a_smaller_dtype_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"smallest value in torch.float16 is 0"):
         DiagonalPrior(0.0, torch.full((1, 2), 1e-30)).to(torch.float16)
+
+
+def test_prepared_for_many_calls_it_is_the_same_gaussian() -> None:
+    prior, x = DiagonalPrior(random(2, 1, 5), positive(2, 3, 1)), random(2, 3, 5, seed=1)
+    prepared = prior.prepared()
+    assert prepared is not prior
+    for method in ("color", "whiten", "to_white", "to_data", "mahalanobis", "log_prob"):
+        torch.testing.assert_close(
+            getattr(prepared, method)(x), getattr(prior, method)(x), rtol=1e-12, atol=1e-12
+        )
+    moved = prepared.tile(2).to(torch.float32)
+    torch.testing.assert_close(moved.whiten(torch.cat([x, x]).float())[2:], prior.whiten(x).float())
+    with pytest.raises(ValueError, match="2 Gaussians over events of shape"):
+        prepared.to_white(random(3, 3, 5))
+
+
+def test_prepared_it_changes_no_bit_where_it_is_white() -> None:
+    prepared = DiagonalPrior(0.0, torch.ones(1, 4)).prepared()
+    x = torch.tensor([[0.0, 1e-40, 7e30, -3.3]])
+    for result in (prepared.to_white(x), prepared.whiten(x), prepared.to_data(x)):
+        assert torch.equal(result, x)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        DiagonalPrior(1.0, 0.5),  # serves every dtype
+        DiagonalPrior(0.0, torch.full((1, 2), 0.5, dtype=torch.float16)),
+        DiagonalPrior(0.0, torch.full((1, 2), 0.5, requires_grad=True)),
+        DiagonalPrior(torch.zeros(1, 2, requires_grad=True), 0.5),
+        DiagonalPrior(0.0, torch.full((1, 2), 1e-39)),  # 1/σ is infinite
+        DiagonalPrior(1e10, torch.full((1, 2), 1e-30)),  # μ/σ is
+    ],
+    ids=["numbers", "half", "learned std", "learned mean", "tiny", "far"],
+)
+def test_it_stays_as_it_is_where_an_inverse_would_not_serve(prior: DiagonalPrior) -> None:
+    assert prior.prepared() is prior
+
+
+def test_prepared_in_inference_mode_it_still_lets_gradients_pass() -> None:
+    prior, x = DiagonalPrior(random(1, 2), positive(1, 2)), random(1, 2, seed=1).requires_grad_()
+    with torch.inference_mode():
+        prepared = prior.prepared()
+    (gradient,) = torch.autograd.grad(prepared.to_white(x).sum(), x)
+    torch.testing.assert_close(gradient, 1 / prior.std)

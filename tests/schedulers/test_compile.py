@@ -13,11 +13,6 @@ from tests.schedulers.drivers import SUPPORTED, driver_of, make, sample, white_n
 from tests.schedulers.identity import diagonal_prior
 from tests.schedulers.networks import white_network
 
-pytestmark = pytest.mark.skipif(
-    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7),
-    reason="dynamo before torch 2.7 stumbles over configurations and clamps under a mode",
-)
-
 # One that clips; the others take minutes.
 QUICK = ["DDIMScheduler"]
 # diffusers' own code, or dynamo's, fails on them without a prior as well.
