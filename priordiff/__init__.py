@@ -8,12 +8,13 @@ import diffusers
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 
-    from priordiff import estimators, losses, models, pipelines, priors, schedulers
+    from priordiff import estimators, lapped_transform, losses, models, pipelines, priors, schedulers
     from priordiff.estimators import (
         AxisCovarianceEstimator,
         ClassMomentsEstimator,
         FourierPowerEstimator,
         LearnedDiagonalEstimator,
+        LearnedMelSpectrumEstimator,
         MeanEstimator,
         MelEnergyEstimator,
         MelSpectrumEstimator,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         VideoNoiseEstimator,
     )
     from priordiff.losses import prior_loss
-    from priordiff.models import DiffWave
+    from priordiff.models import DiffWave, LappedConvNeXt
     from priordiff.pipelines import VocoderPipeline, apply_prior
     from priordiff.priors import (
         DensePrior,
@@ -58,8 +59,10 @@ __all__ = [
     "FractionalDDPMScheduler",
     "GaussianPrior",
     "KroneckerPrior",
+    "LappedConvNeXt",
     "LappedPrior",
     "LearnedDiagonalEstimator",
+    "LearnedMelSpectrumEstimator",
     "LowRankPrior",
     "MaskedPrior",
     "MeanEstimator",
@@ -79,6 +82,7 @@ __all__ = [
     "apply_prior",
     "estimators",
     "from_distribution",
+    "lapped_transform",
     "losses",
     "min_snr_weight",
     "models",
@@ -95,7 +99,17 @@ __version__ = "0.1.0"
 # Each name is loaded when it is asked for, so that the package costs no more than what is used of it.
 # DiffusionPipeline.from_pretrained finds out how to load our components by looking the first three up here.
 _BORROWED = ("DiffusionPipeline", "ModelMixin", "SchedulerMixin")
-_ROOMS = ("priors", "losses", "schedulers", "models", "estimators", "pipelines", "audio", "files")
+_ROOMS = (
+    "priors",
+    "lapped_transform",
+    "losses",
+    "schedulers",
+    "models",
+    "estimators",
+    "pipelines",
+    "audio",
+    "files",
+)
 _PIPELINES = ("VocoderPipeline",)
 
 

@@ -38,11 +38,12 @@ EXTRAS = [
 # What the modules of a room may import: rooms of lower floors, and which packages they must not know.
 FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "files": (set(), {"torch", "diffusers", "torchaudio", "accelerate"}),
-    "priors": (set(), {"diffusers", "torchaudio", "accelerate"}),
-    "estimators": ({"priors", "audio"}, {"accelerate"}),
+    "lapped_transform": (set(), {"diffusers", "torchaudio", "accelerate"}),
+    "priors": ({"lapped_transform"}, {"diffusers", "torchaudio", "accelerate"}),
+    "estimators": ({"priors", "lapped_transform", "models", "audio"}, {"accelerate"}),
     "schedulers": ({"priors"}, {"torchaudio", "accelerate"}),
     "losses": ({"priors"}, {"diffusers", "torchaudio", "accelerate"}),
-    "models": (set(), {"torchaudio", "accelerate"}),
+    "models": ({"lapped_transform"}, {"torchaudio", "accelerate"}),
     "audio": ({"files"}, {"diffusers", "accelerate"}),
     "pipelines": ({"priors", "estimators", "schedulers", "losses", "models", "audio"}, {"accelerate"}),
     "training": (set(ROOMS) - {"report"}, {"examples"}),

@@ -5,6 +5,7 @@ from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.class_moments import ClassMomentsEstimator
 from priordiff.estimators.fourier_power import FourierPowerEstimator
 from priordiff.estimators.learned import LearnedDiagonalEstimator, prior_nll
+from priordiff.estimators.learned_mel_spectrum import LearnedMelSpectrumEstimator
 from priordiff.estimators.mean import MeanEstimator
 from priordiff.estimators.mel_energy import MelEnergyEstimator
 from priordiff.estimators.mel_spectrum import MelSpectrumEstimator
@@ -17,6 +18,7 @@ __all__ = [
     "ClassMomentsEstimator",
     "FourierPowerEstimator",
     "LearnedDiagonalEstimator",
+    "LearnedMelSpectrumEstimator",
     "MeanEstimator",
     "MelEnergyEstimator",
     "MelSpectrumEstimator",

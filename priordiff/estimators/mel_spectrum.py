@@ -10,8 +10,9 @@ from torch import Tensor
 
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import LinearRegression
-from priordiff.priors import LappedPrior, mdct
-from priordiff.priors.lapped_transform import check_hop_length
+from priordiff.lapped_transform import check_hop_length, mdct
+from priordiff.models.frames import check_log_mel
+from priordiff.priors import LappedPrior
 
 __all__ = ["MelSpectrumEstimator"]
 
@@ -72,7 +73,7 @@ class MelSpectrumEstimator(PriorEstimator):
 
     def forward(self, log_mel: Tensor) -> LappedPrior:
         """Log-mel frames (batch, n_mels, frames) to the prior of waveforms (batch, 1, frames · hop)."""
-        self._check_log_mel(log_mel)
+        check_log_mel(log_mel, self.config.n_mels)
         if self.bias[0].isnan():
             raise ValueError(
                 "this MelSpectrumEstimator has not been fitted: call fit(batches of (log_mel, waveform)), "
@@ -87,7 +88,7 @@ class MelSpectrumEstimator(PriorEstimator):
 
     def observe(self, statistics: LinearRegression, log_mel: Tensor, waveform: Tensor) -> None:
         """Adds log-mel frames (batch, n_mels, frames) and their waveforms (batch, 1, frames · hop_length)."""
-        self._check_log_mel(log_mel)
+        check_log_mel(log_mel, self.config.n_mels)
         batch, _, frames = log_mel.shape
         expected = (batch, 1, frames * self.config.hop_length)
         if waveform.shape != expected:
@@ -104,10 +105,3 @@ class MelSpectrumEstimator(PriorEstimator):
         solution = statistics.solve(self.config.ridge)
         self.weight.copy_(solution[:-1].T)
         self.bias.copy_(solution[-1])
-
-    def _check_log_mel(self, log_mel: Tensor) -> None:
-        n_mels = self.config.n_mels
-        if log_mel.dim() != 3 or log_mel.shape[1] != n_mels:
-            raise ValueError(
-                f"log_mel has shape {tuple(log_mel.shape)}, expected (batch, {n_mels} mel bands, frames)"
-            )

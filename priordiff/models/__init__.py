@@ -1,5 +1,7 @@
-"""Denoisers, as diffusers models."""
+"""Denoiser networks."""
 
+from priordiff.models.convnext import ConvNeXtBlock
 from priordiff.models.diffwave import DiffWave
+from priordiff.models.lapped_convnext import LappedConvNeXt
 
-__all__ = ["DiffWave"]
+__all__ = ["ConvNeXtBlock", "DiffWave", "LappedConvNeXt"]

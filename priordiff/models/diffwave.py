@@ -14,6 +14,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
+from priordiff.models.frames import check_vocoder_inputs
 from priordiff.models.neuralspeech import PriorCondition, fit_weights, infer_config, read_state_dict
 
 if TYPE_CHECKING:
@@ -188,26 +189,15 @@ class DiffWave(ModelMixin, ConfigMixin):
         return model
 
     def _check_inputs(self, sample: Tensor, steps: Tensor, log_mel: Tensor, prior_std: Tensor | None) -> None:
-        n_mels, hop_length = self.config.n_mels, self.config.hop_length
-        if log_mel.dim() != 3 or log_mel.shape[1] != n_mels:
-            raise ValueError(
-                f"log_mel has shape {tuple(log_mel.shape)}, expected (batch, {n_mels} mel bands, frames)"
-            )
-        batch, _, frames = log_mel.shape
-        if sample.shape != (batch, 1, frames * hop_length):
-            raise ValueError(
-                f"sample has shape {tuple(sample.shape)}, expected {(batch, 1, frames * hop_length)} for "
-                f"log_mel of shape {tuple(log_mel.shape)} and hop_length={hop_length}"
-            )
-        if steps.shape not in ((), (1,), (batch,)):
-            raise ValueError(f"timestep has shape {tuple(steps.shape)}, expected one number or {(batch,)}")
+        check_vocoder_inputs(self.config, sample, steps, log_mel)
         if (prior_std is not None) != (self.config.prior_condition != "none"):
             raise ValueError(
                 f"prior_std is {'missing' if prior_std is None else 'given'}, but the model has "
                 f"prior_condition={self.config.prior_condition!r}"
             )
-        if prior_std is not None and prior_std.shape != (batch, frames):
-            raise ValueError(f"prior_std has shape {tuple(prior_std.shape)}, expected {(batch, frames)}")
+        expected = (len(log_mel), log_mel.shape[-1])
+        if prior_std is not None and prior_std.shape != expected:
+            raise ValueError(f"prior_std has shape {tuple(prior_std.shape)}, expected {expected}")
 
 
 class StepEmbedding(nn.Module):

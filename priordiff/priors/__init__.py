@@ -6,7 +6,6 @@ from priordiff.priors.distributions import from_distribution
 from priordiff.priors.gaussian import GaussianPrior
 from priordiff.priors.kronecker import KroneckerPrior
 from priordiff.priors.lapped import LappedPrior
-from priordiff.priors.lapped_transform import inverse_mdct, mdct
 from priordiff.priors.low_rank import LowRankPrior
 from priordiff.priors.masked import MaskedPrior
 from priordiff.priors.padded import PaddedPrior
@@ -26,8 +25,6 @@ __all__ = [
     "SpectralPrior",
     "StftPrior",
     "from_distribution",
-    "inverse_mdct",
     "inverse_tight_stft",
-    "mdct",
     "tight_stft",
 ]

@@ -8,9 +8,9 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from priordiff.lapped_transform import check_hop_length, inverse_mdct, mdct
 from priordiff.priors.diagonalized import multiply_in_basis
 from priordiff.priors.gaussian import GaussianPrior
-from priordiff.priors.lapped_transform import check_hop_length, inverse_mdct, mdct
 from priordiff.priors.parameters import (
     as_parameter,
     check_positive,

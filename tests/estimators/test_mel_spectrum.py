@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from priordiff import MelSpectrumEstimator
-from priordiff.priors import inverse_mdct, mdct
+from priordiff.lapped_transform import inverse_mdct, mdct
 
 N_MELS, HOP_LENGTH = 3, 8
 

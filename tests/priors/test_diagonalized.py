@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from priordiff.priors import inverse_mdct, mdct
+from priordiff.lapped_transform import inverse_mdct, mdct
 from priordiff.priors.diagonalized import multiply_in_basis
 from tests.priors.cases import positive, random
 

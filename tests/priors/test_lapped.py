@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from priordiff import DiagonalPrior, LappedPrior
-from priordiff.priors import mdct
+from priordiff.lapped_transform import mdct
 from tests.priors.cases import positive, random
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from priordiff.priors import inverse_mdct, mdct
+from priordiff.lapped_transform import inverse_mdct, mdct
 
 HOPS = st.sampled_from([2, 4, 6, 10, 16])
 BLOCKS = st.integers(1, 6)

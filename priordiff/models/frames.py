@@ -1,0 +1,56 @@
+"""What networks over mel frames have in common: their conditioning, and what fits together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["check_log_mel", "check_vocoder_inputs", "standardize_log_mel"]
+
+
+def standardize_log_mel(log_mel: Tensor) -> Tensor:
+    """Log-mel frames at the scale that networks like: of speech, about zero mean and unit deviation.
+
+    Natural logarithms of magnitudes lie between −11.5 and 2.
+
+    Args:
+        log_mel: natural logarithms of mel magnitudes.
+    """
+    return (log_mel + 5) / 2.5
+
+
+def check_log_mel(log_mel: Tensor, n_mels: int) -> None:
+    """Checks the shape of log-mel frames.
+
+    Raises:
+        ValueError: unless it is (batch, n_mels, frames).
+    """
+    if log_mel.dim() != 3 or log_mel.shape[1] != n_mels:
+        raise ValueError(
+            f"log_mel has shape {tuple(log_mel.shape)}, expected (batch, {n_mels} mel bands, frames)"
+        )
+
+
+def check_vocoder_inputs(config: Any, sample: Tensor, steps: Tensor, log_mel: Tensor) -> None:
+    """Checks that what a vocoder's network is given fits together.
+
+    Args:
+        config: the network's, with `n_mels` and `hop_length`.
+        sample: noisy waveforms.
+        steps: training steps.
+        log_mel: log-mel frames.
+
+    Raises:
+        ValueError: if a shape does not fit the others or the configuration.
+    """
+    check_log_mel(log_mel, config.n_mels)
+    batch, _, frames = log_mel.shape
+    expected = (batch, 1, frames * config.hop_length)
+    if sample.shape != expected:
+        raise ValueError(
+            f"sample has shape {tuple(sample.shape)}, expected {expected} for log_mel of shape "
+            f"{tuple(log_mel.shape)} and hop_length={config.hop_length}"
+        )
+    if steps.shape not in ((), (1,), (batch,)):
+        raise ValueError(f"timestep has shape {tuple(steps.shape)}, expected one number or {(batch,)}")
