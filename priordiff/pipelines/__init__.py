@@ -1,6 +1,7 @@
 """Conditioning in, data out: diffusers pipelines with a prior."""
 
 from priordiff.pipelines.apply import apply_prior
+from priordiff.pipelines.solvers import SOLVERS, with_solver
 from priordiff.pipelines.vocoder import VocoderPipeline
 
-__all__ = ["VocoderPipeline", "apply_prior"]
+__all__ = ["SOLVERS", "VocoderPipeline", "apply_prior", "with_solver"]

@@ -4,23 +4,22 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Optional, TypeAlias
+from typing import Any, Optional
 
 import numpy as np
 import torch
-from diffusers import AudioPipelineOutput, DiffusionPipeline, SchedulerMixin
+from diffusers import AudioPipelineOutput, DiffusionPipeline, ModelMixin, SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from priordiff.audio.mel import LogMelSpectrogram, foreign_log_mels
 from priordiff.estimators import PriorEstimator
-from priordiff.models import DiffWave
+from priordiff.pipelines.batches import Batch, items_of
 from priordiff.pipelines.loading import align_memory
+from priordiff.pipelines.solvers import checked_steps, with_solver
 from priordiff.schedulers import with_prior
 
 __all__ = ["VocoderPipeline"]
-
-Batch: TypeAlias = Tensor | np.ndarray | Sequence[Tensor | np.ndarray]
 
 
 class VocoderPipeline(DiffusionPipeline):
@@ -34,10 +33,14 @@ class VocoderPipeline(DiffusionPipeline):
     to base 10 are in it, and look like the frames of a noisy recording.
 
     Args:
-        model: the denoiser.
+        model: the denoiser: `DiffWave`, `LappedConvNeXt`, or another with `n_mels` and `hop_length` in its
+            configuration and `forward(sample, timestep, log_mel)`.
         scheduler: a `PriorGradScheduler`, or any other scheduler: in place of one that takes no prior comes
             its sibling by `with_prior`, also if it is assigned later.
         estimator: log-mel frames to prior; None samples from N(0, I).
+        num_inference_steps: steps of a call that does not say how many.
+        solver: that takes the scheduler's place, by its name in [`SOLVERS`][priordiff.pipelines.with_solver];
+            None for the scheduler itself, as after another one is assigned.
         mel: parameters of `LogMelSpectrogram` for waveforms that are given instead of log-mel frames, saved
             with the pipeline; what is missing is taken from the model's configuration or the defaults.
 
@@ -58,10 +61,12 @@ class VocoderPipeline(DiffusionPipeline):
 
     def __init__(
         self,
-        model: DiffWave,
+        model: ModelMixin,
         scheduler: SchedulerMixin,
         estimator: Optional[PriorEstimator] = None,  # noqa: UP045 (diffusers before 0.37 reads no X | None,
         mel: Optional[Mapping[str, Any]] = None,  # noqa: UP045     nor annotations that are strings)
+        num_inference_steps: int = 6,
+        solver: Optional[str] = None,  # noqa: UP045
     ) -> None:
         super().__init__()
         defaults = {
@@ -77,19 +82,23 @@ class VocoderPipeline(DiffusionPipeline):
                 raise ValueError(
                     f"mel has {name}={mel[name]}, but the model {name}={value}: they must be equal"
                 )
-        if model.config.prior_condition != "none" and not hasattr(estimator, "frame_std"):
+        if _prior_condition(model) != "none" and not hasattr(estimator, "frame_std"):
             raise ValueError(
-                f"the model has prior_condition={model.config.prior_condition!r}, which needs an estimator "
+                f"the model has prior_condition={_prior_condition(model)!r}, which needs an estimator "
                 f"with frame_std(log_mel), such as MelEnergyEstimator, not {type(estimator).__name__}"
             )
         for module in (model, estimator):
             if module is not None:
                 align_memory(module)
         self.register_modules(model=model, scheduler=_taking_prior(scheduler), estimator=estimator)
-        self.register_to_config(mel=mel)
+        if solver is not None:  # an error if it can't be had
+            with_solver(scheduler, solver)
+        self.register_to_config(mel=mel, num_inference_steps=num_inference_steps, solver=solver)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, _taking_prior(value) if name == "scheduler" else value)
+        if name == "scheduler" and self.config.get("solver"):
+            self.register_to_config(solver=None)
 
     @property
     def sample_rate(self) -> int:
@@ -102,8 +111,9 @@ class VocoderPipeline(DiffusionPipeline):
         mel: Batch | None = None,
         waveform: Batch | None = None,
         sample_rate: int | None = None,
-        num_inference_steps: int = 6,
+        num_inference_steps: int | None = None,
         betas: Sequence[float] | None = None,
+        solver: str | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         output_type: str = "pt",
         return_dict: bool = True,
@@ -120,8 +130,10 @@ class VocoderPipeline(DiffusionPipeline):
                 or (samples,), or a list of (samples,) of any lengths. What exceeds a multiple of the hop is
                 dropped.
             sample_rate: of `waveform`, to be checked against the model's.
-            num_inference_steps: sampling steps; see the scheduler's `set_timesteps`.
+            num_inference_steps: sampling steps, those of the pipeline by default; see the scheduler's
+                `set_timesteps`.
             betas: instead of the number, the betas of sampling.
+            solver: instead of the pipeline's.
             generator: source of noise; a list has one for each item.
             output_type: "pt" for tensors, "np" for NumPy arrays.
             return_dict: False for a plain tuple.
@@ -135,9 +147,9 @@ class VocoderPipeline(DiffusionPipeline):
         if output_type not in ("pt", "np"):
             raise ValueError(f"output_type={output_type!r}, expected 'pt' or 'np'")
         if mel is not None and waveform is None:
-            log_mels = self._items("mel", mel, item_dim=2)
+            log_mels = self._items("mel", mel, "n_mels", "frames")
         elif waveform is not None and mel is None:
-            log_mels = self._analyse(self._items("waveform", waveform, item_dim=1), sample_rate)
+            log_mels = self._analyse(self._items("waveform", waveform, "samples"), sample_rate)
         else:
             raise ValueError("give exactly one of mel and waveform")
         self._check_log_mels(log_mels)
@@ -151,20 +163,24 @@ class VocoderPipeline(DiffusionPipeline):
         by_length: dict[int, list[int]] = {}
         for index, log_mel in enumerate(log_mels):
             by_length.setdefault(log_mel.shape[-1], []).append(index)
-        steps: dict[str, Any] = {"num_inference_steps": num_inference_steps}
-        if betas is not None:
-            steps = {"betas": betas}
-        self.scheduler.set_timesteps(**steps, device=self.model.device)
+        solver = solver or self.config.solver
+        scheduler = self.scheduler if solver is None else with_solver(self.scheduler, solver)
+        if num_inference_steps is None:
+            num_inference_steps = self.config.num_inference_steps
+        steps: dict[str, Any] = {"betas": betas}
+        if betas is None:
+            steps = {"num_inference_steps": checked_steps(scheduler, num_inference_steps)}
+        scheduler.set_timesteps(**steps, device=self.model.device)
         audios: list[Any] = [None] * len(log_mels)
-        with self.progress_bar(total=len(by_length) * len(self.scheduler.timesteps)) as progress_bar:
+        with self.progress_bar(total=len(by_length) * len(scheduler.timesteps)) as progress_bar:
             for indices in by_length.values():
                 # Schedulers with a memory of past steps forget it here.
-                self.scheduler.set_timesteps(**steps, device=self.model.device)
+                scheduler.set_timesteps(**steps, device=self.model.device)
                 batch = torch.stack([log_mels[index] for index in indices])
                 own = (
                     [generator[index] for index in indices] if isinstance(generator, Sequence) else generator
                 )
-                waveforms = self._synthesise(batch, own, progress_bar.update)
+                waveforms = self._synthesise(scheduler, batch, own, progress_bar.update)
                 for index, audio in zip(indices, waveforms, strict=True):
                     audios[index] = audio if output_type == "pt" else audio.numpy(force=True)
         is_list = isinstance(mel if mel is not None else waveform, (list, tuple))
@@ -174,12 +190,13 @@ class VocoderPipeline(DiffusionPipeline):
 
     def _synthesise(
         self,
+        scheduler: Any,
         log_mel: Tensor,
         generator: torch.Generator | list[torch.Generator] | None,
         update: Callable[[], Any],
     ) -> Tensor:
         """Log-mel frames of one length (batch, n_mels, frames) to waveforms (batch, samples)."""
-        model, scheduler, estimator = self.model, self.scheduler, self.estimator
+        model, estimator = self.model, self.estimator
         condition: dict[str, Tensor] = {"log_mel": log_mel.to(model.dtype)}
         accepts_generator = "generator" in inspect.signature(scheduler.step).parameters
         options = {"generator": generator} if accepts_generator else {}
@@ -189,7 +206,7 @@ class VocoderPipeline(DiffusionPipeline):
                 tensors = chain(estimator.parameters(), estimator.buffers())
                 conditioning = log_mel.to(next((tensor.dtype for tensor in tensors), log_mel.dtype))
                 scheduler.set_prior(estimator(conditioning).to(log_mel.dtype))
-                if model.config.prior_condition != "none":
+                if _prior_condition(model) != "none":
                     condition["prior_std"] = estimator.frame_std(conditioning).to(model.dtype)
             noise = randn_tensor(shape, generator=generator, device=log_mel.device, dtype=log_mel.dtype)
             x = noise * scheduler.init_noise_sigma
@@ -202,27 +219,11 @@ class VocoderPipeline(DiffusionPipeline):
             scheduler.set_prior(None)
         return x.squeeze(1)
 
-    def _items(self, name: str, batch: Batch, item_dim: int) -> list[Tensor]:
+    def _items(self, name: str, batch: Batch, *dimensions: str) -> list[Tensor]:
         """The items of a batch, on the pipeline's device, in the precision of the sampler."""
-        items: list[Any] = (
-            list(batch) if isinstance(batch, (list, tuple)) or np.ndim(batch) > item_dim else [batch]
-        )
-        if not items:
-            raise ValueError(f"{name} has no items, expected at least one")
-        tensors = [torch.as_tensor(item) for item in items]
-        for index, tensor in enumerate(tensors):
-            if not tensor.is_floating_point():
-                raise ValueError(f"{name}[{index}] has dtype {tensor.dtype}, expected floating-point numbers")
-            if tensor.dim() != item_dim:
-                raise ValueError(
-                    f"{name}[{index}] has shape {tuple(tensor.shape)}, expected "
-                    + ("(n_mels, frames)" if item_dim == 2 else "(samples,)")
-                )
-            if not torch.isfinite(tensor).all():
-                raise ValueError(f"{name}[{index}] holds NaN or infinity")
         # Half precision is enough for networks, not for the sum of many small steps.
         dtype = torch.promote_types(self.model.dtype, torch.float32)
-        return [tensor.to(self.model.device, dtype) for tensor in tensors]
+        return [tensor.to(self.model.device, dtype) for tensor in items_of(name, batch, dimensions)]
 
     def _analyse(self, waveforms: list[Tensor], sample_rate: int | None) -> list[Tensor]:
         if sample_rate is not None and sample_rate != self.sample_rate:
@@ -235,12 +236,15 @@ class VocoderPipeline(DiffusionPipeline):
 
     def _check_log_mels(self, log_mels: list[Tensor]) -> None:
         for index, log_mel in enumerate(log_mels):
-            bands, frames = log_mel.shape
-            if bands != self.model.config.n_mels or not frames:
-                raise ValueError(
-                    f"mel[{index}] has {bands} bands and {frames} frames, expected "
-                    f"{self.model.config.n_mels} bands and at least one frame"
-                )
+            (bands, frames), expected = log_mel.shape, self.model.config.n_mels
+            if bands != expected or not frames:
+                given = f"mel[{index}] has {bands} bands and {frames} frames"
+                raise ValueError(f"{given}, expected {expected} bands and at least one frame")
+
+
+def _prior_condition(model: ModelMixin) -> str:
+    """How the network is told of the prior's standard deviation, in the terms of `DiffWave`."""
+    return getattr(model.config, "prior_condition", "none")
 
 
 def _taking_prior(scheduler: Any) -> Any:

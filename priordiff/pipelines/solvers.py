@@ -1,0 +1,72 @@
+"""Solvers by name, for a pipeline whose scheduler says what its network was trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import diffusers
+
+from priordiff.schedulers import PriorGradScheduler, prior_scheduler_class
+from priordiff.schedulers.configurations import with_noise_levels
+
+__all__ = ["SOLVERS", "checked_steps", "with_solver"]
+
+# The class of each, and the options that make it what its name says.
+SOLVERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "ddpm": (PriorGradScheduler, {}),
+        # From the last training step on: at few steps, the default begins a good deal below it.
+        "ddim": (prior_scheduler_class(diffusers.DDIMScheduler), {"timestep_spacing": "trailing"}),
+        "dpm++": (
+            prior_scheduler_class(diffusers.DPMSolverMultistepScheduler),
+            {"algorithm_type": "dpmsolver++"},
+        ),
+        "sde-dpm++": (
+            prior_scheduler_class(diffusers.DPMSolverMultistepScheduler),
+            {"algorithm_type": "sde-dpmsolver++"},
+        ),
+        "unipc": (prior_scheduler_class(diffusers.UniPCMultistepScheduler), {}),
+    }
+)
+
+
+def with_solver(scheduler: Any, solver: str) -> Any:
+    """The scheduler of a solver, for the noise levels, prediction type and model space of another scheduler.
+
+    What the solver has no use for, such as another one's clipping, is left out.
+
+    Args:
+        scheduler: with the noise levels that the network was trained with.
+        solver: "ddpm" (the paper's), "ddim", "dpm++" (DPM-Solver++ 2M, Lu et al., 2022), "sde-dpm++" (its
+            stochastic version) or "unipc" (UniPC, Zhao et al., NeurIPS 2023).
+
+    Raises:
+        ValueError: if there is no such solver, or the scheduler's noise levels are none that it can have.
+
+    Example:
+        >>> from priordiff import PriorGradScheduler
+        >>> type(with_solver(PriorGradScheduler(beta_end=0.25), "unipc")).__name__
+        'PriorGradUniPCMultistepScheduler'
+    """
+    if solver not in SOLVERS:
+        raise ValueError(f"solver={solver!r}, expected one of {', '.join(map(repr, SOLVERS))}")
+    scheduler_class, options = SOLVERS[solver]
+    config = scheduler.config
+    with_noise_levels(scheduler_class, config, options)  # refuses what the solver cannot have
+    known = {*scheduler_class._get_init_keys(scheduler_class), "model_space"}
+    usable = {name: value for name, value in config.items() if name in known or name.startswith("_")}
+    return scheduler_class.from_config(usable, **options)
+
+
+def checked_steps(scheduler: Any, num_inference_steps: int) -> int:
+    """The number of sampling steps, if the scheduler has as many.
+
+    Raises:
+        ValueError: if it is not positive, or more than the steps of the training.
+    """
+    most = scheduler.config.get("num_train_timesteps", num_inference_steps)
+    if not 1 <= num_inference_steps <= most:
+        raise ValueError(f"num_inference_steps={num_inference_steps}, expected 1 to {most}, as in training")
+    return num_inference_steps
