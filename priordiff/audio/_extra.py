@@ -1,4 +1,4 @@
-"""Import of the packages that come with the extra `audio`."""
+"""Import of packages that come with an extra."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from types import ModuleType
 __all__ = ["require"]
 
 
-def require(package: str) -> ModuleType:
-    """Imports a package of the extra `audio`.
+def require(package: str, extra: str = "audio") -> ModuleType:
+    """Imports a package of an extra.
+
+    Args:
+        package: name of the module.
+        extra: that brings it.
 
     Raises:
         ImportError: if it is missing; the message names the extra to install.
@@ -18,6 +22,6 @@ def require(package: str) -> ModuleType:
         return importlib.import_module(package)
     except ImportError as error:
         raise ImportError(
-            f"{package} is needed for audio and could not be imported ({error}): "
-            "pip install 'priordiff[audio]'"
+            f"{package} is needed for {extra} and could not be imported ({error}): "
+            f"pip install 'priordiff[{extra}]'"
         ) from error

@@ -1,4 +1,4 @@
-"""A small speech corpus that every machine can make for itself: shipped sentences, spoken by espeak-ng."""
+"""Speech corpora that every machine can make for itself: shipped sentences, spoken by synthetic voices."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from priordiff.audio.espeak import speak
 from priordiff.audio.files import write_audio
+from priordiff.audio.voices import EspeakVoice, Voice
 from priordiff.files import remove_partials, write_text
 
 __all__ = ["make_corpus", "shipped_sentences"]
@@ -26,12 +26,11 @@ __all__ = ["make_corpus", "shipped_sentences"]
 _logger = logging.getLogger(__name__)
 
 _MARKER = "corpus.json"
-_VERSION = 1
-_SAMPLE_RATE = 22050
+_VERSION = 2
 _NOISE_RMS = 10 ** (-60 / 20)
 _SPEECH_GAIN = 0.9
-# Consecutive sentences change the voice, every round of voices the rate, every round of rates the pitch.
-_VOICES = (
+# Consecutive sentences change the speaker, every round of speakers the rate, every round of rates the pitch.
+_SPEAKERS = (
     "en-us",
     "en+f3",
     "en-us+m3",
@@ -43,34 +42,47 @@ _VOICES = (
 )
 _RATES = (160, 145, 180)
 _PITCHES = (50, 40, 60)
+_VOICES = tuple(
+    EspeakVoice(speaker, rate, pitch) for pitch in _PITCHES for rate in _RATES for speaker in _SPEAKERS
+)
 
 
-def shipped_sentences() -> list[str]:
-    """The English sentences that come with the package.
+def shipped_sentences(more: bool = False) -> list[str]:
+    """The English sentences that come with the package, written for it.
+
+    Args:
+        more: whether to have all of them, some two hours of speech, where those of the demo take 25 minutes.
 
     Example:
-        >>> sentences = shipped_sentences()
-        >>> len(sentences) > 300
-        True
+        >>> len(shipped_sentences()), len(shipped_sentences(more=True)) > 2000
+        (428, True)
     """
-    text = importlib.resources.files("priordiff.audio").joinpath("sentences.txt").read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line and not line.startswith("#")]
+    names = ["sentences.txt", "more_sentences.txt"] if more else ["sentences.txt"]
+    files = [importlib.resources.files("priordiff.audio").joinpath(name) for name in names]
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def make_corpus(
-    directory: str | os.PathLike[str], sentences: Sequence[str] | None = None, progress: bool = False
+    directory: str | os.PathLike[str],
+    sentences: Sequence[str] | None = None,
+    progress: bool = False,
+    voices: Sequence[Voice] = _VOICES,
 ) -> Path:
     """Makes a synthetic speech corpus in LJSpeech's layout, unless the directory holds it already.
 
-    `metadata.csv` (`id|text|normalised text`) and `wavs/ID.wav` (22,050 Hz, 16 bits, mono): eight voices at
-    three rates and three pitches take turns, over white noise of −60 dBFS RMS. The files are the same, byte
-    for byte, wherever the same versions of this package, espeakng-loader and numpy make them. An interrupted
-    call is continued by the next one; a corpus made with other settings or versions is replaced.
+    `metadata.csv` (`id|text|normalised text`) and `wavs/ID.wav` (the voice's rate, 16 bits, mono), over white
+    noise of −60 dBFS RMS, and `corpus.json`, which names the voices with their licences. The files are the
+    same, byte for byte, wherever the same versions of this package, of the voices and of numpy make them, as
+    far as the voices are deterministic. An interrupted call is continued by the next one; a corpus made with
+    other settings or versions is replaced.
 
     Args:
         directory: where the corpus is or will be.
-        sentences: what is spoken, one utterance each; by default the shipped sentences, some 25 minutes.
+        sentences: what is spoken, one utterance each; by default those shipped for the demo, 25 minutes.
         progress: whether to show a progress bar, if there is a terminal.
+        voices: that take turns, one sentence each; by default eight of espeak-ng's, embedded, at three rates
+            and three pitches. `KokoroVoice` and `JoeVoice` are natural ones.
 
     Returns:
         The directory.
@@ -94,7 +106,9 @@ def make_corpus(
             raise ValueError(
                 f"{sentence!r} cannot be a row of metadata.csv: it is blank or holds a bar or line break"
             )
-    recipe = _recipe(sentences)
+    if not voices:
+        raise ValueError("voices is empty: expected at least one")
+    recipe = _recipe(sentences, voices)
     made = _read_marker(directory)
     if made == {**recipe, "complete": True}:
         return directory
@@ -109,11 +123,12 @@ def make_corpus(
     wavs.mkdir(exist_ok=True)
     for folder in (directory, wavs):
         remove_partials(folder, shared=True)
-    _logger.info("making a corpus of %d utterances with espeak-ng in %s", len(sentences), directory)
+    _logger.info("making a corpus of %d utterances in %s", len(sentences), directory)
     for index, sentence in enumerate(tqdm(sentences, "speaking", disable=None if progress else True)):
         path = wavs / f"{_name(index)}.wav"
         if not path.exists():
-            write_audio(path, _utterance(index, sentence), _SAMPLE_RATE)
+            utterance = voices[index % len(voices)].speak(sentence)
+            write_audio(path, _over_noise(utterance.waveform, index), utterance.sample_rate)
     rows = "".join(f"{_name(index)}|{sentence}|{sentence}\n" for index, sentence in enumerate(sentences))
     write_text(directory / "metadata.csv", rows)
     write_text(directory / _MARKER, json.dumps({**recipe, "complete": True}, indent=2))
@@ -124,29 +139,16 @@ def _name(index: int) -> str:
     return f"demo-{index + 1:04d}"
 
 
-def _utterance(index: int, sentence: str) -> Tensor:
-    voices, rates, pitches = len(_VOICES), len(_RATES), len(_PITCHES)
-    utterance = speak(
-        sentence,
-        voice=_VOICES[index % voices],
-        rate=_RATES[index // voices % rates],
-        pitch=_PITCHES[index // (voices * rates) % pitches],
-    )
-    if utterance.sample_rate != _SAMPLE_RATE:
-        raise ValueError(
-            f"espeak-ng speaks at {utterance.sample_rate} Hz, expected {_SAMPLE_RATE}: update espeakng-loader"
-        )
-    noise = np.random.default_rng(index).standard_normal(len(utterance.waveform))
-    return _SPEECH_GAIN * utterance.waveform + _NOISE_RMS * torch.from_numpy(noise)
+def _over_noise(waveform: Tensor, seed: int) -> Tensor:
+    noise = np.random.default_rng(seed).standard_normal(len(waveform))
+    return _SPEECH_GAIN * waveform + _NOISE_RMS * torch.from_numpy(noise)
 
 
-def _recipe(sentences: Sequence[str]) -> dict[str, Any]:
+def _recipe(sentences: Sequence[str], voices: Sequence[Voice]) -> dict[str, Any]:
     return {
         "version": _VERSION,
-        "sample_rate": _SAMPLE_RATE,
-        "voices": list(_VOICES),
-        "rates": list(_RATES),
-        "pitches": list(_PITCHES),
+        "voices": [voice.name for voice in voices],
+        "licenses": sorted({voice.license for voice in voices}),
         "noise_rms": _NOISE_RMS,
         "speech_gain": _SPEECH_GAIN,
         "espeakng_loader": importlib.metadata.version("espeakng-loader"),

@@ -5,23 +5,25 @@ from __future__ import annotations
 import _ctypes
 import ctypes
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from priordiff.audio._extra import require
+from priordiff.audio.utterance import Utterance
 
-__all__ = ["Utterance", "speak"]
+__all__ = ["international_phonemes", "speak"]
 
 # Constants of espeak-ng's speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_PHONEME_EVENTS = 0x0001
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
+_PHONEMES_IPA = 0x02
 _RATE, _PITCH = 1, 3
 _EVENT_LIST_TERMINATED, _EVENT_PHONEME = 0, 7
 
@@ -48,23 +50,6 @@ class _Event(ctypes.Structure):
 _SynthCallback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
 )
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """Synthetic speech with its exact alignment.
-
-    Attributes:
-        waveform: float32 (N,); full scale is ±1.
-        sample_rate: in Hz.
-        phonemes: symbol and first sample of each phoneme in order. The symbols are espeak-ng's mnemonics
-            (ASCII, stress marks `'` and `,` in front); a pause is `"_"`. The first begins at sample 0 and
-            each lasts until the next, the last until the end, so the durations add up to N.
-    """
-
-    waveform: Tensor
-    sample_rate: int
-    phonemes: list[tuple[str, int]]
 
 
 def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> Utterance:
@@ -95,7 +80,6 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
         raise ValueError(f"a speaking rate of {rate} is out of range: use 80 to 450 words per minute")
     if not 0 <= pitch <= 100:
         raise ValueError(f"a pitch of {pitch} is out of range: use 0 to 100")
-    espeakng_loader = require("espeakng_loader")
     chunks: list[np.ndarray] = []
     events: list[tuple[str, int]] = []
 
@@ -112,46 +96,80 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
             event = ctypes.cast(ctypes.byref(event[0], ctypes.sizeof(_Event)), ctypes.POINTER(_Event))
         return 0
 
-    data_path = Path(espeakng_loader.get_data_path())
     encoded = text.encode()
+    with _library(voice) as (library, sample_rate):
+        library.espeak_SetSynthCallback(collect)
+        library.espeak_ng_SetRandSeed(ctypes.c_long(0))
+        library.espeak_SetParameter(_RATE, rate, 0)
+        library.espeak_SetParameter(_PITCH, pitch, 0)
+        library.espeak_Synth.argtypes = [
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.c_uint,
+            ctypes.c_int,
+            ctypes.c_uint,
+            ctypes.c_uint,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+        ]
+        library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, _CHARS_UTF8, None, None)
+    if all(symbol == "_" for symbol, _ in events):
+        raise ValueError(f"espeak-ng finds nothing to speak in {text!r}")
+    waveform = torch.from_numpy(np.concatenate(chunks).astype(np.float32) / 32768)
+    return Utterance(waveform, sample_rate, _sounding(events, len(waveform)))
+
+
+def international_phonemes(text: str, voice: str = "en-us") -> str:
+    """What espeak-ng would say, in the International Phonetic Alphabet, with stress marks in front of vowels.
+
+    Args:
+        text: without punctuation that divides it into clauses: the marks themselves are dropped.
+        voice: a voice of espeak-ng, whose language and accent count.
+
+    Raises:
+        ImportError: `espeakng-loader` is not installed.
+        ValueError: the voice is unknown.
+
+    Example:
+        >>> international_phonemes("hello there")
+        'həlˈoʊ ðˈɛɹ'
+    """
+    clauses = []
+    with _library(voice) as (library, _):
+        library.espeak_TextToPhonemes.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        rest = ctypes.c_char_p(text.encode())
+        while rest.value:  # each call says a clause, and moves on
+            said = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_IPA)
+            clauses.append(said.decode())
+    return " ".join(clause.strip() for clause in clauses if clause.strip())
+
+
+@contextmanager
+def _library(voice: str) -> Iterator[tuple[ctypes.CDLL, int]]:
+    """espeak-ng with one of its voices, and its sample rate.
+
+    The synthesiser keeps state that its own espeak_Terminate does not reset (its flutter and noise run on):
+    only a library that was loaded afresh speaks the same words in the same samples each time.
+    """
+    espeakng_loader = require("espeakng_loader")
+    data_path = Path(espeakng_loader.get_data_path())
     with _lock:
-        # The synthesiser keeps state that its own espeak_Terminate does not reset (its flutter and noise run
-        # on): only a library that was loaded afresh speaks the same words in the same samples each time.
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         try:
+            options = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_DONT_EXIT
             sample_rate = library.espeak_Initialize(
-                _AUDIO_OUTPUT_SYNCHRONOUS,
-                0,
-                str(data_path).encode(),
-                _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_DONT_EXIT,
+                _AUDIO_OUTPUT_SYNCHRONOUS, 0, str(data_path).encode(), options
             )
             if sample_rate <= 0:
                 raise OSError(
                     f"espeak-ng cannot start with its data in {data_path}: reinstall espeakng-loader"
                 )
             _set_voice(library, voice, data_path)
-            library.espeak_SetSynthCallback(collect)
-            library.espeak_ng_SetRandSeed(ctypes.c_long(0))
-            library.espeak_SetParameter(_RATE, rate, 0)
-            library.espeak_SetParameter(_PITCH, pitch, 0)
-            library.espeak_Synth.argtypes = [
-                ctypes.c_char_p,
-                ctypes.c_size_t,
-                ctypes.c_uint,
-                ctypes.c_int,
-                ctypes.c_uint,
-                ctypes.c_uint,
-                ctypes.c_void_p,
-                ctypes.c_void_p,
-            ]
-            library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, _CHARS_UTF8, None, None)
+            yield library, sample_rate
         finally:
             library.espeak_Terminate()
             _unload(library)
-    if all(symbol == "_" for symbol, _ in events):
-        raise ValueError(f"espeak-ng finds nothing to speak in {text!r}")
-    waveform = torch.from_numpy(np.concatenate(chunks).astype(np.float32) / 32768)
-    return Utterance(waveform, sample_rate, _sounding(events, len(waveform)))
 
 
 def _set_voice(library: ctypes.CDLL, voice: str, data_path: Path) -> None:

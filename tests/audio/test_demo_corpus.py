@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from priordiff.audio import demo_corpus, make_corpus
+from priordiff.audio import EspeakVoice, Utterance, demo_corpus, make_corpus, voices
 from priordiff.audio.demo_corpus import shipped_sentences
 
 SENTENCES = [
@@ -53,14 +54,14 @@ def test_an_interrupted_corpus_is_continued_to_the_same_bytes(
 ) -> None:
     calls = []
 
-    def interrupted_speak(text: str, **settings):
+    def interrupted_speak(text: str, *settings):
         calls.append(text)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return speak(text, **settings)
+        return speak(text, *settings)
 
-    speak = demo_corpus.speak
-    monkeypatch.setattr(demo_corpus, "speak", interrupted_speak)
+    speak = voices.speak
+    monkeypatch.setattr(voices, "speak", interrupted_speak)
     with pytest.raises(KeyboardInterrupt):
         make_corpus(tmp_path / "corpus", SENTENCES)
     assert not (tmp_path / "corpus" / "metadata.csv").exists()
@@ -70,14 +71,14 @@ def test_an_interrupted_corpus_is_continued_to_the_same_bytes(
 
 
 def test_a_finished_corpus_is_not_made_again(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_corpus, "speak", lambda *_, **__: pytest.fail("spoke again"))
+    monkeypatch.setattr(voices, "speak", lambda *_: pytest.fail("spoke again"))
     assert make_corpus(corpus, SENTENCES) == corpus
 
 
 def test_a_changed_recipe_replaces_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_corpus(tmp_path / "corpus", SENTENCES[:3])
     before = contents(directory)
-    monkeypatch.setattr(demo_corpus, "_VERSION", 2)
+    monkeypatch.setattr(demo_corpus, "_VERSION", 3)
     monkeypatch.setattr(demo_corpus, "_NOISE_RMS", 0.002)
     make_corpus(directory, SENTENCES[:2])
     after = contents(directory)
@@ -127,3 +128,34 @@ def test_the_whole_corpus_lasts_at_least_twenty_minutes(tmp_path: Path) -> None:
     make_corpus(tmp_path)
     seconds = [soundfile.info(path).duration for path in (tmp_path / "wavs").iterdir()]
     assert sum(seconds) >= 20 * 60
+
+
+class Tone:
+    """A voice that hums for as long as the text has letters."""
+
+    name, license = "tone", "CC0-1.0"
+
+    def speak(self, text: str) -> Utterance:
+        time = torch.arange(800 * len(text)) / 24000
+        return Utterance(0.5 * (2 * torch.pi * 200 * time).sin(), 24000, [("m", 0)])
+
+
+def test_voices_take_turns_and_are_named_with_their_licences(tmp_path: Path) -> None:
+    directory = make_corpus(tmp_path, SENTENCES[:4], voices=[Tone(), EspeakVoice("en", pitch=70)])
+    rates = [soundfile.info(directory / "wavs" / f"demo-000{n}.wav").samplerate for n in (1, 2, 3, 4)]
+    assert rates == [24000, 22050, 24000, 22050]
+    recipe = json.loads((directory / "corpus.json").read_text())
+    assert recipe["voices"] == ["tone", "en 175 70"]
+    assert "CC0-1.0" in recipe["licenses"]
+    with pytest.raises(ValueError, match="voices is empty"):
+        make_corpus(tmp_path / "none", SENTENCES, voices=[])
+
+
+def test_more_sentences_make_a_corpus_of_two_hours() -> None:
+    few, more = shipped_sentences(), shipped_sentences(more=True)
+    assert more[: len(few)] == few
+    assert len(set(more)) == len(more) > 2000
+    for sentence in more:
+        assert sentence.isascii()
+        assert not any(character.isdigit() or character in '|"()' for character in sentence)
+        assert sentence[-1] in ".?!"

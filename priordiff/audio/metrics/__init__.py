@@ -5,6 +5,7 @@ from priordiff.audio.metrics.evaluation import SPEECH_METRICS, Metric, average_s
 from priordiff.audio.metrics.perceptual import mean_opinion_score, pesq
 from priordiff.audio.metrics.pitch import f0_rmse, fundamental_frequency, voicing_error
 from priordiff.audio.metrics.spectral import log_mel_mae, mel_cepstral_distortion, multi_resolution_stft
+from priordiff.audio.metrics.words import recognise, word_error_rate
 
 __all__ = [
     "SPEECH_METRICS",
@@ -19,5 +20,7 @@ __all__ = [
     "mel_cepstral_distortion",
     "multi_resolution_stft",
     "pesq",
+    "recognise",
     "voicing_error",
+    "word_error_rate",
 ]

@@ -19,6 +19,7 @@ from priordiff.audio.metrics.spectral import (
     mel_cepstral_distortion,
     multi_resolution_stft,
 )
+from priordiff.audio.metrics.words import PACKAGES, word_error_rate
 
 __all__ = ["SPEECH_METRICS", "Metric", "average_scores", "evaluate_speech"]
 
@@ -46,17 +47,19 @@ SPEECH_METRICS = {
     "voicing_error": Metric("voicing error", "share of frames", "lower"),
     "pesq": Metric("PESQ", "1 to 4.64", "higher"),
     "mos": Metric("estimated MOS", "1 to 5", "higher"),
+    "wer": Metric("word errors", "share of words", "lower"),
 }
 """The keys of `evaluate_speech`, in the order of its result."""
 
 
 def evaluate_speech(
-    prediction: Tensor, target: Tensor, sample_rate: int, log_mel: LogMel
+    prediction: Tensor, target: Tensor, sample_rate: int, log_mel: LogMel, text: str = ""
 ) -> dict[str, float]:
     """Compares a synthesised waveform with the recording by every measure that can be taken.
 
     Always there: `log_mel_mae` in nats, `mr_stft`, `mcd` in dB and `voicing_error` as a share of the frames.
-    `pesq` and `mos` are there if the packages of the extra `metrics` are installed. A measure that has no
+    `pesq` and `mos` are there if the packages of the extra `metrics` are installed, `wer` if those of `words`
+    are and the text is given. A measure that has no
     value for this pair is left out, never NaN: `f0_rmse` in Hz where no frame is voiced in both, `pesq` where
     it finds no speech. `SPEECH_METRICS` has the names and units.
 
@@ -65,6 +68,7 @@ def evaluate_speech(
         target: waveform (N,), aligned with the prediction.
         sample_rate: of both, in Hz.
         log_mel: the transform, waveforms (B, N) to natural log magnitudes (B, n_mels, F).
+        text: what is said in the whole of the target, if that is known.
 
     Raises:
         ImportError: the extra `audio` is not installed.
@@ -91,6 +95,8 @@ def evaluate_speech(
         measures["pesq"] = lambda: pesq(prediction, target, sample_rate)
     if find_spec("distillmos"):
         measures["mos"] = lambda: mean_opinion_score(prediction, sample_rate)
+    if text and all(find_spec(package) for package in PACKAGES):
+        measures["wer"] = lambda: word_error_rate(prediction, sample_rate, text)
     scores: dict[str, float] = {}
     for name, measure in measures.items():
         try:

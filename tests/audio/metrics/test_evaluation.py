@@ -6,6 +6,7 @@ import torch
 
 from priordiff.audio.mel import LogMelSpectrogram
 from priordiff.audio.metrics import SPEECH_METRICS, average_scores, evaluate_speech, evaluation
+from priordiff.audio.metrics.words import PACKAGES
 
 SAMPLE_RATE = 22050
 
@@ -27,7 +28,7 @@ def without_optional_packages(monkeypatch):
 @pytest.mark.usefixtures("without_optional_packages")
 def test_all_measures_of_the_audio_extra_are_taken_in_the_documented_order(voice):
     scores = evaluate_speech(0.5 * voice, voice, SAMPLE_RATE, LogMelSpectrogram())
-    assert list(scores) == [name for name in SPEECH_METRICS if name not in ("pesq", "mos")]
+    assert list(scores) == [name for name in SPEECH_METRICS if name not in ("pesq", "mos", "wer")]
     assert scores["log_mel_mae"] == pytest.approx(math.log(2), rel=0.01)
     assert scores["f0_rmse"] < 1
     assert scores["voicing_error"] < 0.05
@@ -37,7 +38,7 @@ def test_optional_measures_are_taken_where_their_packages_are(voice):
     pytest.importorskip("pesq")
     pytest.importorskip("distillmos")
     scores = evaluate_speech(voice, voice, SAMPLE_RATE, LogMelSpectrogram())
-    assert list(scores) == list(SPEECH_METRICS)
+    assert list(scores) == [name for name in SPEECH_METRICS if name != "wer"]  # without a text
     assert scores["pesq"] > 4.6
     assert 1 <= scores["mos"] <= 5
 
@@ -70,3 +71,10 @@ def test_scores_are_averaged_over_the_utterances_that_have_them():
 def test_an_average_of_nothing_is_an_error():
     with pytest.raises(ValueError, match="at least one utterance"):
         average_scores([])
+
+
+def test_words_are_counted_where_the_text_is_given(voice, monkeypatch):
+    monkeypatch.setattr(evaluation, "find_spec", lambda name: name in PACKAGES or None)
+    monkeypatch.setattr(evaluation, "word_error_rate", lambda waveform, rate, text: len(text) / rate)
+    assert evaluate_speech(voice, voice, SAMPLE_RATE, LogMelSpectrogram(), "hi")["wer"] == 2 / SAMPLE_RATE
+    assert "wer" not in evaluate_speech(voice, voice, SAMPLE_RATE, LogMelSpectrogram())

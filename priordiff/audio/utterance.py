@@ -1,0 +1,27 @@
+"""Speech with its exact alignment, whatever voice has spoken it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+__all__ = ["Utterance"]
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Synthetic speech with its exact alignment.
+
+    Attributes:
+        waveform: float32 (N,); full scale is ±1.
+        sample_rate: in Hz.
+        phonemes: symbol and first sample of each phoneme in order. The symbols are the voice's: espeak-ng's
+            mnemonics (ASCII, stress marks `'` and `,` in front), or those of the International Phonetic
+            Alphabet; a pause is `"_"`. The first begins at sample 0 and each lasts until the next, the last
+            until the end, so the durations add up to N.
+    """
+
+    waveform: Tensor
+    sample_rate: int
+    phonemes: list[tuple[str, int]]
