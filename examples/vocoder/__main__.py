@@ -26,6 +26,8 @@ Any value of the configuration can be overridden: training.num_steps=500 model.b
   accelerate launch examples/vocoder --seeds 0 1 2                 means and spread over three seeds
   accelerate launch --multi_gpu examples/vocoder --config paper --data LJSpeech-1.1
                                                                    the published configuration on all GPUs
+  python examples/vocoder make-corpus --voices af_heart --output DIR
+                                                                   a corpus by natural voices
   python examples/vocoder synthesize --model RUN --input FILES --output DIR
                                                                    copy-synthesis of your own recordings
 """
@@ -36,20 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.captureWarnings(True)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    is_synthesis = arguments[:1] == ["synthesize"]
-    parsed = (
-        _synthesize_parser().parse_args(arguments[1:])
-        if is_synthesis
-        else _train_parser().parse_intermixed_args(arguments)
-    )
+    command = arguments[0] if arguments[:1] in (["synthesize"], ["make-corpus"]) else "train"
+    if command == "train":
+        parsed = _train_parser().parse_intermixed_args(arguments)
+    else:
+        parser = _synthesize_parser() if command == "synthesize" else _make_corpus_parser()
+        parsed = parser.parse_args(arguments[1:])
     try:
         # Not before now: a package that is missing is bad input too.
         import diffusers
 
-        from vocoder.commands import run_synthesize, run_train
+        from vocoder.commands import run_make_corpus, run_synthesize, run_train
 
         diffusers.utils.logging.disable_progress_bar()  # of loading a model from a folder
-        return run_synthesize(parsed) if is_synthesis else run_train(parsed)
+        runs = {"train": run_train, "synthesize": run_synthesize, "make-corpus": run_make_corpus}
+        return runs[command](parsed)
     except (ValueError, OSError, ImportError, ArithmeticError) as error:
         if os.environ.get("PRIORDIFF_TRACEBACK"):
             raise
@@ -84,7 +87,9 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", default="runs/vocoder", type=Path, help="folder of the runs (default: runs/vocoder)"
     )
-    parser.add_argument("--prior", help="isotropic, energy or spectral (default: the configuration's)")
+    parser.add_argument(
+        "--prior", help="isotropic, energy, spectral-fit or spectral (default: the configuration's)"
+    )
     parser.add_argument(
         "--compare",
         action=argparse.BooleanOptionalAction,
@@ -93,6 +98,25 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", nargs="+", type=int, help="train every model once for each seed")
     parser.add_argument("--resume", action="store_true", help="continue what an earlier call has begun")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values of the configuration")
+    return parser
+
+
+def _make_corpus_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="examples/vocoder make-corpus",
+        description="Have natural voices read a corpus to train with: --data is then its folder.",
+    )
+    parser.add_argument(
+        "--voices", nargs="+", default=["af_heart"], help="joe, or voices of Kokoro, which take turns"
+    )
+    parser.add_argument(
+        "--styles",
+        type=Path,
+        default=Path("kokoro-js-1.2.1.tgz"),
+        help="of Kokoro's voices: what npm pack kokoro-js@1.2.1 makes, or a folder of NAME.bin",
+    )
+    parser.add_argument("--sentences", type=Path, help="one a line (default: the package's, two hours)")
+    parser.add_argument("--output", required=True, type=Path, help="folder of the corpus")
     return parser
 
 
@@ -106,7 +130,10 @@ def _synthesize_parser() -> argparse.ArgumentParser:
         "--input", required=True, nargs="+", type=Path, help="audio files, or folders of them"
     )
     parser.add_argument("--output", required=True, type=Path, help="folder for the wav files")
-    parser.add_argument("--steps", type=int, default=6, help="sampling steps (default: 6)")
+    parser.add_argument("--steps", type=int, help="sampling steps (default: the model's)")
+    parser.add_argument(
+        "--solver", help="ddpm, ddim, dpm++, sde-dpm++ or unipc (default: the one saved with the model)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
     return parser
 

@@ -10,15 +10,17 @@ from pathlib import Path
 from priordiff.training import join_processes, load_config
 from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.data import prepare_corpus
-from vocoder.duration import final_evaluations, time_left_of
-from vocoder.experiment import agree_on_precision, check_runs, evaluate_run, runs_of, train_run
+from vocoder.duration import final_evaluations, time_left_of, weight_of
+from vocoder.experiment import agree_on_precision, check_runs, config_of, runs_of, train_run
+from vocoder.judging import evaluate_run
 from vocoder.output import make_writable
 from vocoder.parts import check_packages, check_parts
 from vocoder.priors import PRIORS
 from vocoder.results import write_report
 from vocoder.synthesis import synthesize_files
+from vocoder.voices import make_spoken_corpus
 
-__all__ = ["configuration_from", "run_synthesize", "run_train"]
+__all__ = ["configuration_from", "run_make_corpus", "run_synthesize", "run_train"]
 
 _logger = logging.getLogger(__name__)
 
@@ -60,12 +62,13 @@ def run_train(arguments: argparse.Namespace) -> int:
     corpora = prepare_corpus(config)
     time_left = time_left_of(runs, config)
     for run in runs:
+        time_left.weigh(weight_of(run, config))
         if not train_run(run, agreed, corpora, arguments.resume, time_left):
             if is_main_process:
                 _logger.info("stopped and saved; the same command with --resume goes on from here")
             return 0
-        if is_main_process:
-            scores = evaluate_run(run, config, corpora[1])
+        if is_main_process and not run.trains_prior:
+            scores = evaluate_run(run.directory, config_of(run, config), corpora[1])
             time_left.count(evaluations=final_evaluations(config))
             _logger.info(
                 "%s: log-mel MAE %.3f, MR-STFT %.3f; all runs: %s left",
@@ -79,7 +82,15 @@ def run_train(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_make_corpus(arguments: argparse.Namespace) -> int:
+    """Has natural voices read a corpus."""
+    make_writable(arguments.output)
+    make_spoken_corpus(arguments.output, arguments.voices, arguments.styles, arguments.sentences)
+    return 0
+
+
 def run_synthesize(arguments: argparse.Namespace) -> int:
     """Copy-synthesis of a user's own recordings."""
-    synthesize_files(arguments.model, arguments.input, arguments.output, arguments.steps, arguments.seed)
+    sampling = {"num_inference_steps": arguments.steps, "solver": arguments.solver}
+    synthesize_files(arguments.model, arguments.input, arguments.output, arguments.seed, **sampling)
     return 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from priordiff.pipelines import SOLVERS
 from priordiff.training import ADJUSTABLE, TrainingConfig, expect
 from vocoder.priors import PRIORS
 
-__all__ = ["CONFIGS", "VocoderConfig"]
+__all__ = ["CONFIGS", "NETWORKS", "VocoderConfig"]
 
 CONFIGS = Path(__file__).parent / "configs"
+NETWORKS = ("frames", "diffwave")
 
 
 @dataclass
@@ -60,6 +62,33 @@ class MelConfig:
 
 
 @dataclass
+class EstimatorConfig:
+    """A prior that is learned: `priordiff.LearnedMelSpectrumEstimator`, and its training.
+
+    Args:
+        channels: width of its network.
+        layers: number of its blocks.
+        training: as that of the denoiser, which it precedes.
+    """
+
+    channels: int = 256
+    layers: int = 4
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(num_steps=1500, learning_rate=1e-3, lr_scheduler="cosine")
+    )
+
+
+@dataclass
+class FrameModelConfig:
+    """Arguments of `priordiff.models.LappedConvNeXt`, beside those that the mel fixes."""
+
+    channels: int = 320
+    layers: int = 8
+    kernel_size: int = 7
+    expansion: int = 3
+
+
+@dataclass
 class ModelConfig:
     """Arguments of `priordiff.models.DiffWave`, beside those that the mel fixes."""
 
@@ -87,6 +116,7 @@ class EvaluationConfig:
 
     Args:
         num_inference_steps: of the sampler.
+        solver: of the sampler, one of `priordiff.pipelines.SOLVERS`; null for the one that suits the prior.
         curve_utterances: recordings of the evaluations during training.
         final_utterances: recordings of the evaluation at the end.
         max_seconds: recordings are cut to this length.
@@ -94,6 +124,7 @@ class EvaluationConfig:
     """
 
     num_inference_steps: int = field(default=6, metadata=ADJUSTABLE)
+    solver: str | None = field(default=None, metadata=ADJUSTABLE)
     curve_utterances: int = field(default=8, metadata=ADJUSTABLE)
     final_utterances: int = field(default=16, metadata=ADJUSTABLE)
     max_seconds: float = field(default=3.0, metadata=ADJUSTABLE)
@@ -102,6 +133,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         for name in ("num_inference_steps", "curve_utterances", "final_utterances"):
             expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
+        solvers = ", ".join(SOLVERS)
+        expect(self, "solver", self.solver in (None, *SOLVERS), f"one of {solvers}, or null")
         expect(self, "max_seconds", self.max_seconds >= 0.5, "at least 0.5 seconds")
         expect(self, "report_utterances", self.report_utterances >= 0, "an integer of at least 0")
 
@@ -111,9 +144,10 @@ class VocoderConfig:
     """The configuration of one run.
 
     Args:
-        prior: `isotropic`, `energy` or `spectral`.
+        prior: a key of `PRIORS`: `isotropic`, `energy`, `spectral-fit` or `spectral`.
+        network: `frames`, which is `priordiff.LappedConvNeXt`, or `diffwave`.
         compare: the twins to train beside it: the same network, seeds, batches and steps under other priors.
-        loudness_exponent: under the spectral prior, the error of each coefficient is weighted by its standard
+        loudness_exponent: under a spectral prior, the error of each coefficient is weighted by its standard
             deviation to this power, so that a long training learns first what is heard first; 0 is the loss
             of the prior itself. The minimum stays where it is.
         baseline_steps: train the isotropic twin of the first seed once more, for this many steps, to find how
@@ -122,10 +156,13 @@ class VocoderConfig:
 
     prior: str = "energy"
     compare: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
+    network: str = "diffwave"
     loudness_exponent: float = 0.0
     baseline_steps: int | None = field(default=None, metadata=ADJUSTABLE)
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     mel: MelConfig = field(default_factory=MelConfig)
+    estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
+    frame_model: FrameModelConfig = field(default_factory=FrameModelConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -135,6 +172,7 @@ class VocoderConfig:
         names = ", ".join(PRIORS)
         expect(self, "prior", self.prior in PRIORS, f"one of {names}")
         expect(self, "compare", set(self.compare) <= set(PRIORS), f"a list of {names}")
+        expect(self, "network", self.network in NETWORKS, f"one of {', '.join(NETWORKS)}")
         expect(self, "loudness_exponent", 0 <= self.loudness_exponent <= 1, "a number in [0, 1]")
         expect(
             self,

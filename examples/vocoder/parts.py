@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 
-from priordiff import DiffWave, PriorEstimator, PriorGradScheduler, VocoderPipeline
+from diffusers import ModelMixin
+
+from priordiff import DiffWave, LappedConvNeXt, PriorEstimator, PriorGradScheduler, VocoderPipeline
 from priordiff.audio import LogMelSpectrogram
+from priordiff.pipelines.solvers import checked_steps
 from priordiff.training.trackers import check_trackers
 from vocoder.configuration import VocoderConfig
 from vocoder.priors import PRIORS
 
-__all__ = ["check_packages", "check_parts", "make_parts"]
+__all__ = ["check_packages", "check_parts", "make_parts", "make_pipeline"]
 
 _EXTRAS = {
     "audio": ("torchaudio", "soundfile", "auraloss", "pyworld", "espeakng_loader"),
@@ -20,14 +23,35 @@ _EXTRAS = {
 }
 
 
-def make_parts(config: VocoderConfig) -> tuple[DiffWave, PriorGradScheduler, PriorEstimator | None]:
-    """Network, scheduler and estimator, neither trained nor fitted."""
-    choice = PRIORS[config.prior]
-    model = DiffWave(**asdict(config.model), n_mels=config.mel.n_mels, hop_length=config.mel.hop_length)
+def make_parts(config: VocoderConfig) -> tuple[ModelMixin, PriorGradScheduler, PriorEstimator | None]:
+    """Network, scheduler of the training, and estimator, neither trained nor fitted."""
+    choice, mel = PRIORS[config.prior], config.mel
+    model = (
+        LappedConvNeXt(**asdict(config.frame_model), n_mels=mel.n_mels, hop_length=mel.hop_length)
+        if config.network == "frames"
+        else DiffWave(**asdict(config.model), n_mels=mel.n_mels, hop_length=mel.hop_length)
+    )
     scheduler = PriorGradScheduler(
         **asdict(config.scheduler), model_space=choice.model_space, variance_type=choice.variance_type
     )
-    return model, scheduler, choice.make_estimator(config.mel)
+    return model, scheduler, choice.make_estimator(config)
+
+
+def make_pipeline(
+    config: VocoderConfig, model: ModelMixin, scheduler: PriorGradScheduler, estimator: PriorEstimator | None
+) -> VocoderPipeline:
+    """The vocoder of these parts, with the solver and the steps that it is judged with."""
+    evaluation = config.evaluation
+    pipeline = VocoderPipeline(
+        model,
+        scheduler,
+        estimator,
+        mel=asdict(config.mel),
+        num_inference_steps=evaluation.num_inference_steps,
+        solver=evaluation.solver or PRIORS[config.prior].solver,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
 
 
 def check_parts(config: VocoderConfig, priors: Iterable[str]) -> None:
@@ -41,9 +65,9 @@ def check_parts(config: VocoderConfig, priors: Iterable[str]) -> None:
     LogMelSpectrogram(**asdict(config.mel))
     for prior in priors:
         try:
-            model, scheduler, estimator = make_parts(replace(config, prior=prior))
-            VocoderPipeline(model, scheduler, estimator, mel=asdict(config.mel))
-            scheduler.set_timesteps(config.evaluation.num_inference_steps)
+            each = replace(config, prior=prior)
+            pipeline = make_pipeline(each, *make_parts(each))
+            checked_steps(pipeline.scheduler, config.evaluation.num_inference_steps)
         except ValueError as error:
             raise ValueError(
                 f"the configuration does not fit together under the prior {prior}: {error}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,17 +14,19 @@ from torch import Tensor
 from priordiff import VocoderPipeline
 from priordiff.audio import AudioCorpus, LogMelSpectrogram, read_audio
 from priordiff.audio.metrics import SPEECH_METRICS
-from priordiff.report import Column, Figure, Report, spectrogram_png, wav_bytes
+from priordiff.report import Cell, Column, Figure, Report, spectrogram_png, wav_bytes
 from priordiff.training import read_metrics
 from vocoder.configuration import VocoderConfig
 from vocoder.experiment import Run, folder_of
+from vocoder.judging import NOISE_SCORES, read_scores
 from vocoder.priors import BASELINE, PRIORS
-from vocoder.task import evaluation_targets
+from vocoder.targets import evaluation_targets, prior_noise
 
 __all__ = ["baseline_steps", "write_report"]
 
 Curve = list[tuple[float, float]]
 
+_NETWORKS = {"frames": "ConvNeXt on MDCT coefficients", "diffwave": "DiffWave"}
 _PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
@@ -45,16 +46,16 @@ def write_report(
     """
     training, validation = corpora
     by_name: dict[str, list[Run]] = {}
-    for run in runs:
+    vocoders = [run for run in runs if not run.trains_prior]
+    for run in vocoders:
         by_name.setdefault(run.name, []).append(run)
     report = Report(
         "A vocoder under data-dependent priors",
         f"The same network, batches and {config.training.num_steps:,} steps under each prior",
         models=list(by_name),
     )
-    scores = {run: json.loads((run.directory / "evaluation" / "scores.json").read_text()) for run in runs}
-    report.facts(_facts(config, runs, training, validation, scores[runs[0]]))
-    _add_table(report, config, by_name, scores)
+    report.facts(_facts(config, vocoders, training, validation))
+    _add_table(report, config, by_name)
     _add_curves(report, by_name)
     _add_gallery(report, config, by_name, validation)
     report.heading("Configuration")
@@ -85,17 +86,17 @@ def _facts(
     runs: Sequence[Run],
     training: AudioCorpus,
     validation: AudioCorpus,
-    scores: dict[str, float],
 ) -> dict[str, str]:
     def minutes(corpus: AudioCorpus) -> str:
         return f"{sum(r.num_samples for r in corpus.recordings) / corpus.sample_rate / 60:.1f} min"
 
+    parameters = read_scores(runs[0].directory)["parameters"]
     stored = [folder_of(run, config).stored_config() for run in runs]
     precisions = dict.fromkeys(_PRECISIONS[each.training.mixed_precision] for each in stored if each)
     return {
         "training data": f"{len(training)} recordings, {minutes(training)}",
         "held out": f"{len(validation)} recordings, {minutes(validation)}",
-        "network": f"DiffWave, {scores['parameters']:,.0f} parameters",
+        "network": f"{_NETWORKS[config.network]}, {parameters:,} parameters",
         "precision": ", ".join(precisions),
         "sampling steps": str(config.evaluation.num_inference_steps),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} CPU threads"
@@ -103,18 +104,16 @@ def _facts(
     }
 
 
-def _add_table(
-    report: Report,
-    config: VocoderConfig,
-    by_name: dict[str, list[Run]],
-    scores: dict[Run, dict[str, float]],
-) -> None:
+def _add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[Run]]) -> None:
+    scores = {run: read_scores(run.directory) for runs in by_name.values() for run in runs}
+    noise = {run: read_scores(run.directory, NOISE_SCORES) for run in scores}
     measured = [name for name in SPEECH_METRICS if any(name in score for score in scores.values())]
     columns = [
         Column(metric.label, metric.unit, better=metric.better)
         for metric in (SPEECH_METRICS[name] for name in measured)
     ]
     columns += [
+        Column("−log p of the prior", "nats a sample", better="lower"),
         Column("real-time factor", "s/s", better="lower"),
         Column("training", "min", digits=1),
         Column("isotropic steps for its log-mel MAE"),
@@ -123,22 +122,42 @@ def _add_table(
     baseline = (
         _mean_curve(max(isotropic, key=lambda runs: runs[0].num_steps), "log_mel_mae") if isotropic else []
     )
-    rows = {}
+    rows: dict[str, list[Cell]] = {}
     for name, runs in by_name.items():
         rows[name] = [
             *([scores[run].get(key) for run in runs] for key in measured),
+            None,
             [scores[run]["real_time_factor"] for run in runs],
-            [read_metrics(run.directory, "train")[-1]["seconds"] / 60 for run in runs],
+            [_minutes(run) for run in runs],
             None if runs in isotropic else _cost(baseline, _mean_curve(runs, "log_mel_mae")[-1][1]),
+        ]
+    for prior, runs in {runs[0].prior: runs for runs in reversed(by_name.values())}.items():
+        rows[f"{prior}: noise alone"] = [
+            *([noise[run].get(key) for run in runs] for key in [*measured, "nll"]),
+            None,
+            [_minutes(run, of_prior=True) for run in runs] if runs[0].learned_prior else None,
+            None,
         ]
     report.heading("All models on held-out recordings")
     report.table(
         columns,
         rows,
         baseline=BASELINE if BASELINE in by_name else None,
-        caption=". ".join(f"{name}: {PRIORS[runs[0].prior].description}" for name, runs in by_name.items())
-        + ". With several seeds: mean ± standard deviation.",
+        caption=". ".join(f"{name}: {_described(runs[0], config)}" for name, runs in by_name.items())
+        + ". Noise alone: a sample of the prior, no network. With several seeds: mean ± standard deviation.",
     )
+
+
+def _described(run: Run, config: VocoderConfig) -> str:
+    choice, evaluation = PRIORS[run.prior], config.evaluation
+    solver = evaluation.solver or choice.solver
+    return f"{choice.description}; {evaluation.num_inference_steps} evaluations by {solver}"
+
+
+def _minutes(run: Run, of_prior: bool = False) -> float:
+    """What the training of a run took, or that of its prior."""
+    directory = run.learned_prior if of_prior and run.learned_prior else run.directory
+    return read_metrics(directory, "train")[-1]["seconds"] / 60
 
 
 def _cost(baseline: Curve, value: float) -> str | None:
@@ -188,10 +207,8 @@ def _add_gallery(
 
         figures = [figure("target", target)]
         if pipeline.estimator is not None:
-            noise = pipeline.estimator(condition).sample(
-                (1, 1, len(target)), generator=torch.Generator().manual_seed(index)
-            )
-            figures.append(figure(f"{first_runs[0].prior} prior noise", noise[0, 0].clamp(-1, 1)))
+            noise = prior_noise(pipeline, condition, seed=index)
+            figures.append(figure(f"{first_runs[0].prior} prior noise", noise))
         for run in first_runs:
             waveform = read_audio(
                 run.directory / "evaluation" / f"{recording.name}.wav", pipeline.sample_rate

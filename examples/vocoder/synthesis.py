@@ -15,8 +15,9 @@ from torch import Tensor
 from priordiff import VocoderPipeline
 from priordiff.audio import AUDIO_EXTENSIONS, LogMelSpectrogram, audio_files, read_audio, write_audio
 from priordiff.audio.metrics import log_mel_mae
+from priordiff.pipelines.solvers import checked_steps, with_solver
 from vocoder.output import make_writable
-from vocoder.task import synthesize
+from vocoder.targets import synthesize
 
 __all__ = ["find_model", "synthesize_files"]
 
@@ -43,7 +44,12 @@ def find_model(folder: Path) -> Path:
 
 
 def synthesize_files(
-    model: Path, inputs: Sequence[Path], output: Path, num_inference_steps: int, seed: int
+    model: Path,
+    inputs: Sequence[Path],
+    output: Path,
+    seed: int,
+    num_inference_steps: int | None = None,
+    solver: str | None = None,
 ) -> None:
     """Analyses each recording into log-mel frames, and writes what the vocoder makes of them.
 
@@ -53,19 +59,24 @@ def synthesize_files(
         model: folder of a pipeline, or of a run.
         inputs: audio files, or folders in which `audio_files` finds them.
         output: folder for the wav files, which bear the names of the inputs.
-        num_inference_steps: of the sampler.
         seed: of the noise.
+        num_inference_steps: of the sampler; None for the model's.
+        solver: in place of the model's, one of `priordiff.pipelines.SOLVERS`.
 
     Raises:
         FileNotFoundError: if there is no model, no input, or a folder holds no audio.
-        ValueError: if the model can't be loaded or the number of steps is out of range, if an output would
-            replace an input or another output, or, once the others are done, if files or folders can't be
-            used; the message names them all.
+        ValueError: if the model can't be loaded, the solver is unknown or the number of steps out of range,
+            if an output would replace an input or another output, or, once the others are done, if files or
+            folders can't be used; the message names them all.
         OSError: if the output cannot be written.
     """
     pipeline = _load(find_model(model)).to(PartialState().device)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler.set_timesteps(num_inference_steps)
+    if solver is not None:
+        with_solver(pipeline.scheduler, solver)  # so that what is unknown is found now
+    if num_inference_steps is None:
+        num_inference_steps = pipeline.config.num_inference_steps
+    checked_steps(pipeline.scheduler, num_inference_steps)
     log_mel = LogMelSpectrogram(**pipeline.config.mel)
     destinations, failures = _destinations(inputs, output)
     total = len(destinations) + len(failures)
@@ -76,7 +87,7 @@ def synthesize_files(
             failures.append(str(error))
             continue
         started = time.perf_counter()
-        audio = synthesize(pipeline, waveform, num_inference_steps, seed)
+        audio = synthesize(pipeline, waveform, seed, num_inference_steps, solver)
         seconds = time.perf_counter() - started
         make_writable(destination.parent)
         write_audio(destination, audio, pipeline.sample_rate)

@@ -16,36 +16,46 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from priordiff import GaussianPrior, LappedPrior, VocoderPipeline, prior_loss
+from priordiff import GaussianPrior, LappedPrior, PriorEstimator, VocoderPipeline, prior_loss
 from priordiff.audio import AudioCorpus, LogMelSpectrogram
 from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
 from priordiff.report import spectrogram_png
 from priordiff.training import Evaluation
 from vocoder.configuration import VocoderConfig
 from vocoder.data import MARGIN_FRAMES, Crop, CropDataset
-from vocoder.parts import make_parts
+from vocoder.parts import make_parts, make_pipeline
+from vocoder.targets import evaluation_targets, synthesize
 
 __all__ = ["VocoderTask"]
 
 
 class VocoderTask:
-    """DiffWave under one of `PRIORS`, on crops of the training recordings.
+    """A denoiser under one of `PRIORS`, on crops of the training recordings.
 
     Args:
         config: of the run.
         training: recordings to learn from.
         validation: recordings to be judged on.
+        estimator: of the prior, where it has been learned; others are fitted here.
     """
 
-    def __init__(self, config: VocoderConfig, training: AudioCorpus, validation: AudioCorpus) -> None:
+    def __init__(
+        self,
+        config: VocoderConfig,
+        training: AudioCorpus,
+        validation: AudioCorpus,
+        estimator: PriorEstimator | None = None,
+    ) -> None:
         self.config = config
         self.log_mel = LogMelSpectrogram(**asdict(config.mel))
         self.dataset = CropDataset(training, self.log_mel, config.corpus.crop_frames)
         torch.manual_seed(config.training.seed)
-        self.model, self.scheduler, self.estimator = make_parts(config)
-        if self.estimator is not None:
+        self.model, self.scheduler, unfitted = make_parts(config)
+        if estimator is None and unfitted is not None:
             process = PartialState()
-            self.estimator.fit(self.dataset.whole_recordings(process.process_index, process.num_processes))
+            shares = process.process_index, process.num_processes
+            estimator = unfitted.fit(self.dataset.whole_recordings(*shares))
+        self.estimator = estimator
         self.targets = evaluation_targets(config, validation)[: config.evaluation.curve_utterances]
 
     def collate(self, items: list[Crop]) -> dict[str, Tensor]:
@@ -66,17 +76,19 @@ class VocoderTask:
         timesteps = torch.stack(draws).to(waveform.device)
 
         scheduler = self.scheduler
-        scheduler.set_prior(self._prior(log_mel))
+        prior = self._prior(log_mel)
+        scheduler.set_prior(prior)
         noisy = scheduler.scale_model_input(scheduler.add_noise(waveform, noise, timesteps), timesteps)
         target = scheduler.training_target(waveform, noise, timesteps)
 
         margin = MARGIN_FRAMES * self.log_mel.hop_length
         noisy, target = noisy[..., margin:-margin], target[..., margin:-margin]
         log_mel = log_mel[..., MARGIN_FRAMES:-MARGIN_FRAMES]
-        has_condition = self.config.model.prior_condition != "none"
-        prior_std = self.estimator.frame_std(log_mel) if self.estimator and has_condition else None
-        prediction = model(noisy, timesteps, log_mel, prior_std).float()
-        return {"diffusion": prior_loss(prediction, target, self._weighting(log_mel), reduction="sum")}
+        condition = {"log_mel": log_mel}
+        if self.estimator and getattr(self.model.config, "prior_condition", "none") != "none":
+            condition["prior_std"] = self.estimator.frame_std(log_mel)
+        prediction = model(noisy, timesteps, **condition).float()
+        return {"diffusion": prior_loss(prediction, target, self._weighting(prior, log_mel), reduction="sum")}
 
     def evaluate(self, step: int) -> Evaluation:
         pipeline = self.pipeline()
@@ -85,7 +97,7 @@ class VocoderTask:
         images: dict[str, np.ndarray] = {}
         sample_rate = self.config.mel.sample_rate
         for index, target in enumerate(self.targets):
-            prediction = synthesize(pipeline, target, self.config.evaluation.num_inference_steps, seed=index)
+            prediction = synthesize(pipeline, target, seed=index)
             scores["log_mel_mae"].append(log_mel_mae(prediction, target, sample_rate, self.log_mel))
             scores["mr_stft"].append(multi_resolution_stft(prediction, target, sample_rate))
             if index < self.config.evaluation.report_utterances:
@@ -103,43 +115,26 @@ class VocoderTask:
 
     def pipeline(self) -> VocoderPipeline:
         """The vocoder with the weights of this moment."""
-        pipeline = VocoderPipeline(self.model, self.scheduler, self.estimator, mel=asdict(self.config.mel))
-        pipeline.set_progress_bar_config(disable=True)
-        return pipeline
+        return make_pipeline(self.config, self.model, self.scheduler, self.estimator)
 
-    def _weighting(self, log_mel: Tensor) -> GaussianPrior | None:
-        """The covariance that weights the loss; in white space that of the prior is there already."""
-        is_white, exponent = self.scheduler.model_space == "white", self.config.loudness_exponent
-        if is_white and not exponent:
+    def _weighting(self, prior: GaussianPrior | None, log_mel: Tensor) -> GaussianPrior | None:
+        """The covariance that weights the loss; in white space that of the prior is there already.
+
+        Args:
+            prior: of a crop with its margins.
+            log_mel: of the crop without them.
+        """
+        if self.scheduler.model_space != "white":
+            return self._prior(log_mel)
+        exponent = self.config.loudness_exponent
+        if not exponent or not isinstance(prior, LappedPrior):
             return None
-        prior = self._prior(log_mel)
-        if not is_white:
-            return prior
-        if not isinstance(prior, LappedPrior):
-            return None
-        weight = prior.std**exponent
+        weight = prior.std[..., MARGIN_FRAMES:-MARGIN_FRAMES, :] ** exponent
         mean_square = weight.square().mean(dim=(1, 2, 3), keepdim=True)
         return LappedPrior(0.0, mean_square.sqrt() / weight, prior.hop_length)
 
     def _prior(self, log_mel: Tensor) -> GaussianPrior | None:
-        return None if self.estimator is None else self.estimator.to(log_mel.device)(log_mel)
-
-
-def evaluation_targets(config: VocoderConfig, validation: AudioCorpus) -> list[Tensor]:
-    """The first held-out recordings, cut to whole frames and to the configured length."""
-    hop_length = config.mel.hop_length
-    longest = int(config.evaluation.max_seconds * config.mel.sample_rate)
-    chosen = validation.recordings[: config.evaluation.final_utterances]
-    return [
-        validation.crop(index, 0, min(longest, recording.num_samples) // hop_length * hop_length)
-        for index, recording in enumerate(chosen)
-    ]
-
-
-def synthesize(pipeline: VocoderPipeline, target: Tensor, num_inference_steps: int, seed: int) -> Tensor:
-    """A waveform (N,) from the log-mel of `target` (N,), with the noise of `seed`."""
-    generator = torch.Generator().manual_seed(seed)
-    (audios,) = pipeline(
-        waveform=target[None], num_inference_steps=num_inference_steps, generator=generator, return_dict=False
-    )
-    return audios[0].cpu()
+        if self.estimator is None:
+            return None
+        with torch.no_grad():  # what was learned before is not learned on
+            return self.estimator.to(log_mel.device)(log_mel)

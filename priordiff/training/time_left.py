@@ -41,6 +41,7 @@ class TimeLeft:
         self._steps_per_evaluation = steps_per_evaluation
         self._left = self._in_steps(steps, evaluations)
         self._done = 0.0
+        self._weight = 1.0
         self._clock = clock
         self._started: float | None = None
 
@@ -49,6 +50,14 @@ class TimeLeft:
         if self._started is None:
             self._started = self._clock()
 
+    def weigh(self, weight: float) -> None:
+        """Say what the steps and evaluations of the run that comes now cost, others being planned for 1.
+
+        Args:
+            weight: In the units of the plan.
+        """
+        self._weight = weight
+
     def count(self, steps: float = 0.0, evaluations: float = 0.0) -> None:
         """Note what has been done.
 
@@ -56,7 +65,7 @@ class TimeLeft:
             steps: Training steps.
             evaluations: Evaluations.
         """
-        work = self._in_steps(steps, evaluations)
+        work = self._weight * self._in_steps(steps, evaluations)
         self._done += work
         self._left = max(0.0, self._left - work)
 

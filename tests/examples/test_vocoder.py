@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,13 +18,14 @@ from priordiff.audio import AudioCorpus, LogMelSpectrogram
 from priordiff.training import Draw, load_config, read_metrics
 from vocoder.__main__ import main
 from vocoder.configuration import CONFIGS, VocoderConfig
-from vocoder.data import CropDataset, prepare_corpus
+from vocoder.data import MARGIN_FRAMES, CropDataset, prepare_corpus
+from vocoder.judging import NOISE_SCORES, read_scores
 from vocoder.parts import check_parts, make_parts
-from vocoder.priors import PRIORS
 from vocoder.results import baseline_steps
 from vocoder.task import VocoderTask
 
 ROOT = Path(__file__).parents[2]
+TWINS = ("spectral", "energy", "isotropic")
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -71,20 +71,21 @@ def rows_of_table(report: Path) -> dict[str, list[str]]:
     assert table
     rows = re.findall(r"<tr\b.*?</tr>", table[1], re.DOTALL)
     cells = [[re.sub(r"<[^>]+>|\s+", " ", cell).strip() for cell in row.split("</t")[:-1]] for row in rows]
-    return {row[0].split()[0]: row[1:] for row in cells}
+    return {row[0].removesuffix(" baseline"): row[1:] for row in cells}
 
 
 def test_one_command_trains_three_twins_and_reports_on_them(experiment: Path) -> None:
-    runs = ["energy-seed0", "isotropic-seed0", "spectral-seed0"]
-    assert {path.name for path in experiment.iterdir()} == {*runs, "report.html"}
+    runs = [f"{prior}-seed0" for prior in TWINS]
+    assert {path.name for path in experiment.iterdir()} == {*runs, "spectral-prior-seed0", "report.html"}
     for run in runs:
-        scores = json.loads((experiment / run / "evaluation" / "scores.json").read_text())
-        assert {"log_mel_mae", "mr_stft", "mcd", "voicing_error", "real_time_factor"} <= scores.keys()
+        measured = {"log_mel_mae", "mr_stft", "mcd", "voicing_error"}
+        assert measured | {"real_time_factor", "parameters"} <= read_scores(experiment / run).keys()
+        assert measured | {"nll"} <= read_scores(experiment / run, NOISE_SCORES).keys()
         pipeline = diffusers.DiffusionPipeline.from_pretrained(experiment / run / "model")
         audio = pipeline(mel=torch.zeros(80, 3), num_inference_steps=2).audios
         assert audio.shape == (1, 3 * 256)
     rows = rows_of_table(experiment / "report.html")
-    assert set(rows) == {"spectral", "energy", "isotropic"}
+    assert set(rows) == {*TWINS, *(f"{prior}: noise alone" for prior in TWINS)}
     page = (experiment / "report.html").read_text(encoding="utf-8")
     assert page.count("data:audio/wav") == 5, "the target, the prior's noise and three models"
     assert "residual_channels: 8" in page
@@ -92,7 +93,7 @@ def test_one_command_trains_three_twins_and_reports_on_them(experiment: Path) ->
 
 def test_twins_start_from_the_same_network_and_differ_in_the_prior_alone(experiment: Path) -> None:
     stored = {
-        prior: load_config(VocoderConfig, experiment / f"{prior}-seed0" / "config.yaml") for prior in PRIORS
+        prior: load_config(VocoderConfig, experiment / f"{prior}-seed0" / "config.yaml") for prior in TWINS
     }
     for prior, config in stored.items():
         assert config.prior == prior
@@ -104,7 +105,7 @@ def test_several_seeds_give_mean_and_spread(tiny: list[str], tmp_path: Path) -> 
     arguments = ["--prior", "energy", "--no-compare", "--seeds", "0", "1", "--output", str(tmp_path)]
     assert main([*tiny, *arguments]) == 0
     assert not torch.equal(*(_first_weight(tmp_path / f"energy-seed{seed}") for seed in (0, 1)))
-    (row,) = rows_of_table(tmp_path / "report.html").values()
+    row = rows_of_table(tmp_path / "report.html")["energy"]
     assert re.search(r"\d\.\d{3}\s*± ?\d\.\d{3}", row[0])
 
 
@@ -132,11 +133,11 @@ def test_resuming_a_finished_experiment_changes_nothing_and_writes_the_report_ag
     (again / "report.html").unlink()
     assert main([*tiny, "--output", str(again), "--resume"]) == 0
     assert (again / "report.html").is_file()
-    for prior in PRIORS:
+    for prior in TWINS:
         before, after = experiment / f"{prior}-seed0", again / f"{prior}-seed0"
         assert_same_weights(before, after)
         assert (before / "metrics.jsonl").read_text() == (after / "metrics.jsonl").read_text()
-        scores = [json.loads((run / "evaluation" / "scores.json").read_text()) for run in (before, after)]
+        scores = [read_scores(run) for run in (before, after)]
         for score in scores:
             del score["real_time_factor"]
         assert scores[0] == scores[1]
@@ -263,13 +264,15 @@ def test_the_mel_of_a_crop_is_the_crop_of_the_whole_recordings_mel(
 
 def test_a_loudness_exponent_of_one_weights_the_error_as_in_data_space(tiny: list[str]) -> None:
     overrides = [argument for argument in tiny if "=" in argument]
-    config = load_config(VocoderConfig, CONFIGS / "demo.yaml", [*overrides, "loudness_exponent=1.0"])
+    overrides += ["prior=spectral-fit", "loudness_exponent=1.0"]
+    config = load_config(VocoderConfig, CONFIGS / "demo.yaml", overrides)
     config.corpus.directory = tiny[tiny.index("--data") + 1]
     task = VocoderTask(config, *prepare_corpus(config))
     batch = task.collate([task.dataset[Draw(0, number, 0)] for number in range(2)])
-    error = torch.randn(batch["waveform"].shape, generator=torch.Generator().manual_seed(0))
     assert task.estimator
-    ratio = task._weighting(batch["log_mel"]).whiten(error) / task.estimator(batch["log_mel"]).color(error)
+    prior, log_mel = task.estimator(batch["log_mel"]), batch["log_mel"][..., MARGIN_FRAMES:-MARGIN_FRAMES]
+    error = torch.randn(2, 1, 8 * 256, generator=torch.Generator().manual_seed(0))
+    ratio = task._weighting(prior, log_mel).whiten(error) / task.estimator(log_mel).color(error)
     torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio), rtol=1e-2, atol=0)
 
 

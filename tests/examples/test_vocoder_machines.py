@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from priordiff.training import AUTO, load_config
 from tests.training.toy import pretend_cost
 from vocoder.__main__ import main
 from vocoder.configuration import CONFIGS, VocoderConfig
-from vocoder.duration import time_left_of
+from vocoder.duration import time_left_of, weight_of
 from vocoder.experiment import Run, runs_of
 
 ROOT = Path(__file__).parents[2]
@@ -81,14 +82,15 @@ def test_threads_spin_briefly_while_they_wait_unless_the_user_chose(
 def test_the_time_left_is_that_of_all_runs_and_their_evaluations(
     tiny: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [*tiny, "compare=[energy]", "--output", str(tmp_path)]
+    arguments = [*tiny, "prior=spectral-fit", "compare=[energy]", "--output", str(tmp_path)]
     with caplog.at_level(logging.INFO):
         assert main(arguments) == 0
     assert "all runs: " in capfd.readouterr().err
     assert sum("all runs: " in message for message in caplog.messages) == 2
 
     overrides = [argument for argument in tiny if "=" in argument]
-    config = load_config(VocoderConfig, CONFIGS / "demo.yaml", [*overrides, "compare=[energy]"])
+    overrides += ["prior=spectral-fit", "compare=[energy]"]
+    config = load_config(VocoderConfig, CONFIGS / "demo.yaml", overrides)
     fresh = time_left_of(runs_of(config, [0], tmp_path / "other"), config).steps()
     finished = time_left_of(runs_of(config, [0], tmp_path), config).steps()
     # Half a second of audio in two sampling steps, against forward and backward passes of 2 × 8 frames.
@@ -97,3 +99,18 @@ def test_the_time_left_is_that_of_all_runs_and_their_evaluations(
     assert fresh - finished == pytest.approx(2 * 4 + 2 * 2 * evaluation)
     longer = [Run(run.name, run.prior, 0, 7, run.directory) for run in runs_of(config, [0], tmp_path)]
     assert time_left_of(longer, config).steps() - finished == pytest.approx(2 * 3 + 2 * 2 * evaluation)
+
+
+def test_a_prior_that_is_learned_takes_its_share_of_the_time(tiny: list[str], tmp_path: Path) -> None:
+    overrides = [argument for argument in tiny if "=" in argument] + ["compare=[]"]
+    config = load_config(VocoderConfig, CONFIGS / "demo.yaml", overrides)
+    left = {}
+    for prior in ("spectral", "spectral-fit"):
+        config = replace(config, prior=prior)
+        left[prior] = time_left_of(runs_of(config, [0], tmp_path), config).steps()
+    config = replace(config, prior="spectral")
+    learning, training = runs_of(config, [0], tmp_path)
+    weight = weight_of(learning, config)
+    assert 0 < weight < weight_of(training, config) == 1
+    evaluation = 2 * (0.5 * 22050 / 256) / (2.5 * 2 * 8)
+    assert left["spectral"] - left["spectral-fit"] == pytest.approx(weight * (2 + evaluation))

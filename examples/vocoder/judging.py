@@ -1,0 +1,84 @@
+"""Judges the vocoder of a run on the held-out recordings, and the noise that it starts from."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from accelerate import PartialState
+from torch import Tensor
+
+from priordiff import VocoderPipeline
+from priordiff.audio import AudioCorpus, LogMelSpectrogram, write_audio
+from priordiff.audio.metrics import average_scores, evaluate_speech
+from priordiff.files import write_text
+from vocoder.configuration import VocoderConfig
+from vocoder.prior_task import held_out_nll
+from vocoder.targets import evaluation_targets, prior_noise, synthesize, whole_texts
+
+__all__ = ["NOISE_SCORES", "SCORES", "evaluate_run", "mean_scores", "read_scores"]
+
+SCORES = "scores.json"
+NOISE_SCORES = "noise.json"
+
+
+def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus) -> dict[str, float]:
+    """Scores of a run's exported model, stored in its folder `evaluation/` with the audio.
+
+    Beside the keys of `priordiff.audio.metrics.evaluate_speech`: `real_time_factor`, seconds of computing per
+    second of audio, and `parameters`. The noise of the prior alone, with no denoiser, gets the same scores,
+    and `nll`, the negative log-likelihood that the prior gives to a sample of the recordings.
+
+    Args:
+        directory: of the run.
+        config: of the run.
+        validation: held-out recordings.
+    """
+    pipeline = VocoderPipeline.from_pretrained(directory / "model").to(PartialState().device)
+    pipeline.set_progress_bar_config(disable=True)
+    log_mel = LogMelSpectrogram(**pipeline.config.mel)
+    targets = evaluation_targets(config, validation)
+    folder = directory / "evaluation"
+    folder.mkdir(exist_ok=True)
+    started = time.perf_counter()
+    predictions = [synthesize(pipeline, target, seed) for seed, target in enumerate(targets)]
+    computing = time.perf_counter() - started
+    texts = whole_texts(config, validation)
+    result = mean_scores(predictions, targets, log_mel, pipeline.sample_rate, texts)
+    result["real_time_factor"] = computing * pipeline.sample_rate / sum(map(len, targets))
+    result["parameters"] = sum(parameter.numel() for parameter in pipeline.model.parameters())
+    noises = [prior_noise(pipeline, log_mel(target[None]), seed) for seed, target in enumerate(targets)]
+    noise_result = mean_scores(noises, targets, log_mel, pipeline.sample_rate, texts)
+    noise_result["nll"] = held_out_nll(pipeline.estimator, targets, log_mel)
+    _write(folder / NOISE_SCORES, noise_result)
+    shown = zip(validation.recordings, predictions[: config.evaluation.report_utterances], strict=False)
+    for recording, prediction in shown:
+        write_audio(folder / f"{recording.name}.wav", prediction, pipeline.sample_rate)
+    _write(folder / SCORES, result)  # at last: it says that the rest is there
+    return result
+
+
+def read_scores(directory: Path, name: str = SCORES) -> dict[str, float]:
+    """What `evaluate_run` has stored in a run's folder under a name."""
+    return json.loads((directory / "evaluation" / name).read_text(encoding="utf-8"))
+
+
+def mean_scores(
+    predictions: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    log_mel: LogMelSpectrogram,
+    sample_rate: int,
+    texts: Sequence[str],
+) -> dict[str, float]:
+    """The measures of `evaluate_speech`, averaged over utterances."""
+    triples = zip(predictions, targets, texts, strict=True)
+    return average_scores(
+        evaluate_speech(prediction, target, sample_rate, log_mel, text)
+        for prediction, target, text in triples
+    )
+
+
+def _write(file: Path, scores: dict[str, float]) -> None:
+    write_text(file, json.dumps(scores, indent=2) + "\n")
