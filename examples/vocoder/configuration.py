@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from priordiff.pipelines import SOLVERS
 from priordiff.training import ADJUSTABLE, TrainingConfig, expect
-from vocoder.priors import PRIORS
+from vocoder.priors import BASELINE, PRIORS
 
 __all__ = ["CONFIGS", "NETWORKS", "VocoderConfig"]
 
@@ -140,6 +140,29 @@ class EvaluationConfig:
 
 
 @dataclass
+class TwinConfig:
+    """What a twin has in the place of the main model's, where it lives in another space.
+
+    A network on mel frames needs white space, where noise and speech have the same size in all coefficients.
+    A twin that has none gets the network that suits it, and steps that take about as long.
+
+    Args:
+        network: as in the configuration of the run.
+        num_steps: of its training.
+        batch_size: crops of a step.
+        crop_frames: mel frames of a crop.
+    """
+
+    network: str = "diffwave"
+    num_steps: int = 500
+    batch_size: int = 8
+    crop_frames: int = 32
+
+    def __post_init__(self) -> None:
+        expect(self, "network", self.network in NETWORKS, f"one of {', '.join(NETWORKS)}")
+
+
+@dataclass
 class VocoderConfig:
     """The configuration of one run.
 
@@ -147,6 +170,7 @@ class VocoderConfig:
         prior: a key of `PRIORS`: `isotropic`, `energy`, `spectral-fit` or `spectral`.
         network: `frames`, which is `priordiff.LappedConvNeXt`, or `diffwave`.
         compare: the twins to train beside it: the same network, seeds, batches and steps under other priors.
+        twins: what twins have instead of that if their space is another one; null for nothing.
         loudness_exponent: under a spectral prior, the error of each coefficient is weighted by its standard
             deviation to this power, so that a long training learns first what is heard first; 0 is the loss
             of the prior itself. The minimum stays where it is.
@@ -157,6 +181,7 @@ class VocoderConfig:
     prior: str = "energy"
     compare: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
     network: str = "diffwave"
+    twins: TwinConfig | None = field(default=None, metadata=ADJUSTABLE)
     loudness_exponent: float = 0.0
     baseline_steps: int | None = field(default=None, metadata=ADJUSTABLE)
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
@@ -174,9 +199,25 @@ class VocoderConfig:
         expect(self, "compare", set(self.compare) <= set(PRIORS), f"a list of {names}")
         expect(self, "network", self.network in NETWORKS, f"one of {', '.join(NETWORKS)}")
         expect(self, "loudness_exponent", 0 <= self.loudness_exponent <= 1, "a number in [0, 1]")
-        expect(
-            self,
-            "baseline_steps",
-            self.baseline_steps is None or self.baseline_steps > self.training.num_steps,
-            "more than training.num_steps, or null",
+        if self.baseline_steps is not None:
+            steps = self.under(BASELINE).training.num_steps
+            longer = self.baseline_steps > steps
+            expect(self, "baseline_steps", longer, f"more than the {steps} of the isotropic twin, or null")
+
+    @property
+    def longest_crop(self) -> int:
+        """Mel frames of the longest crop that one of the models trains on."""
+        return max(self.corpus.crop_frames, self.twins.crop_frames if self.twins else 0)
+
+    def under(self, prior: str) -> VocoderConfig:
+        """The configuration of the main model, or of its twin under another prior."""
+        config, twins = replace(self, prior=prior, baseline_steps=None), self.twins
+        if twins is None or PRIORS[prior].model_space == PRIORS[self.prior].model_space:
+            return config
+        return replace(
+            config,
+            network=twins.network,
+            twins=None,
+            corpus=replace(self.corpus, crop_frames=twins.crop_frames),
+            training=replace(self.training, num_steps=twins.num_steps, batch_size=twins.batch_size),
         )

@@ -36,7 +36,7 @@ def prepare_corpus(config: VocoderConfig) -> tuple[AudioCorpus, AudioCorpus]:
     """The training and validation recordings, made or decoded on first use by the main process."""
     corpus = config.corpus
     cache = Path(corpus.cache_directory)
-    frames = corpus.crop_frames + 2 * MARGIN_FRAMES
+    frames = config.longest_crop + 2 * MARGIN_FRAMES
     crop_seconds = frames * config.mel.hop_length / config.mel.sample_rate
     state = PartialState()
     with state.main_process_first():

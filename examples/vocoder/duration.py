@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
-from priordiff.training import TimeLeft
+from priordiff.training import TimeLeft, TrainingConfig
 from vocoder.configuration import VocoderConfig
 from vocoder.experiment import Run, config_of, folder_of, training_of
 from vocoder.parts import make_parts
@@ -26,7 +25,7 @@ def time_left_of(runs: Sequence[Run], config: VocoderConfig) -> TimeLeft:
         step, weight = folder_of(run, config).last_step(), weight_of(run, config)
         steps += weight * (run.num_steps - step)
         evaluations += weight * training_of(run, config_of(run, config)).num_evaluations(step)
-        evaluations += 0 if run.trains_prior else final_evaluations(config)
+        evaluations += 0 if run.trains_prior else weight * final_evaluations(config)
     return TimeLeft(steps, evaluations, _steps_per_evaluation(config))
 
 
@@ -36,26 +35,28 @@ def final_evaluations(config: VocoderConfig) -> float:
 
 
 def weight_of(run: Run, config: VocoderConfig) -> float:
-    """About how many steps of a vocoder's training take as long as one of this run."""
-    if not run.trains_prior:
-        return 1.0
-    config = replace(config, prior=run.prior)
+    """About how many steps of the main model take as long as one of this run."""
+    return _cost(config_of(run, config), run.trains_prior) / _cost(config, of_prior=False)
+
+
+def _cost(config: VocoderConfig, of_prior: bool) -> float:
+    """Products of a training step: each position of each frame meets each weight once."""
     with torch.device("meta"):
         model, _, estimator = make_parts(config)
-    assert estimator is not None
+    if of_prior:
+        assert estimator is not None
+        return _frames_of(config.estimator.training, config) * estimator.num_parameters()
     positions = 1 if config.network == "frames" else config.mel.hop_length // config.model.block_size
-    batches = config.estimator.training.batch_size / config.training.batch_size
-    return batches * estimator.num_parameters() / (positions * model.num_parameters())
+    return _frames_of(config.training, config) * positions * model.num_parameters()
+
+
+def _frames_of(training: TrainingConfig, config: VocoderConfig) -> int:
+    return training.gradient_accumulation_steps * training.batch_size * config.corpus.crop_frames
 
 
 def _steps_per_evaluation(config: VocoderConfig) -> float:
     """How many training steps take as long as an evaluation, counted in mel frames that pass the network."""
-    training, evaluation = config.training, config.evaluation
+    evaluation = config.evaluation
     utterance = evaluation.max_seconds * config.mel.sample_rate / config.mel.hop_length
-    batch = training.gradient_accumulation_steps * training.batch_size * config.corpus.crop_frames
-    return (
-        evaluation.num_inference_steps
-        * evaluation.curve_utterances
-        * utterance
-        / (_FORWARDS_PER_STEP * batch)
-    )
+    evaluated = evaluation.num_inference_steps * evaluation.curve_utterances * utterance
+    return evaluated / (_FORWARDS_PER_STEP * _frames_of(config.training, config))

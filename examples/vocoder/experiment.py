@@ -61,7 +61,6 @@ def runs_of(config: VocoderConfig, seeds: Sequence[int], output: Path) -> list[R
     for seed in seeds:
         replace(config.training, seed=seed)  # which refuses one out of range
     priors = dict.fromkeys([config.prior, *config.compare])
-    steps = config.training.num_steps
     runs = []
     for seed in seeds:
         for prior in priors:
@@ -71,6 +70,7 @@ def runs_of(config: VocoderConfig, seeds: Sequence[int], output: Path) -> list[R
                 prior_steps = config.estimator.training.num_steps
                 runs.append(Run(f"{prior} prior", prior, seed, prior_steps, learned, trains_prior=True))
             directory = output / f"{prior}-seed{seed}"
+            steps = config.under(prior).training.num_steps
             runs.append(Run(prior, prior, seed, steps, directory, learned_prior=learned))
     if config.baseline_steps is not None:
         name = f"{BASELINE}, {config.baseline_steps:,} steps"
@@ -90,8 +90,9 @@ def config_of(run: Run, config: VocoderConfig) -> VocoderConfig:
             estimator=estimator,
             evaluation=config.evaluation,
         )
+    config = config.under(run.prior)
     training = replace(config.training, seed=run.seed, num_steps=run.num_steps)
-    return replace(config, prior=run.prior, baseline_steps=None, estimator=estimator, training=training)
+    return replace(config, estimator=estimator, training=training)
 
 
 def training_of(run: Run, config: VocoderConfig) -> TrainingConfig:

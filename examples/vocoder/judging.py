@@ -18,10 +18,11 @@ from vocoder.configuration import VocoderConfig
 from vocoder.prior_task import held_out_nll
 from vocoder.targets import evaluation_targets, prior_noise, synthesize, whole_texts
 
-__all__ = ["NOISE_SCORES", "SCORES", "evaluate_run", "mean_scores", "read_scores"]
+__all__ = ["NOISE_SCORES", "RECORDING_SCORES", "SCORES", "evaluate_run", "mean_scores", "read_scores"]
 
 SCORES = "scores.json"
 NOISE_SCORES = "noise.json"
+RECORDING_SCORES = "recordings.json"
 
 
 def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus) -> dict[str, float]:
@@ -29,7 +30,8 @@ def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus
 
     Beside the keys of `priordiff.audio.metrics.evaluate_speech`: `real_time_factor`, seconds of computing per
     second of audio, and `parameters`. The noise of the prior alone, with no denoiser, gets the same scores,
-    and `nll`, the negative log-likelihood that the prior gives to a sample of the recordings.
+    and `nll`, the negative log-likelihood that the prior gives to a sample of the recordings. The recordings
+    get them too: how well a recogniser follows what was said in the first place.
 
     Args:
         directory: of the run.
@@ -53,6 +55,7 @@ def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus
     noise_result = mean_scores(noises, targets, log_mel, pipeline.sample_rate, texts)
     noise_result["nll"] = held_out_nll(pipeline.estimator, targets, log_mel)
     _write(folder / NOISE_SCORES, noise_result)
+    _write(folder / RECORDING_SCORES, mean_scores(targets, targets, log_mel, pipeline.sample_rate, texts))
     shown = zip(validation.recordings, predictions[: config.evaluation.report_utterances], strict=False)
     for recording, prediction in shown:
         write_audio(folder / f"{recording.name}.wav", prediction, pipeline.sample_rate)

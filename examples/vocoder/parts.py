@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.util import find_spec
 
 from diffusers import ModelMixin
@@ -65,7 +65,7 @@ def check_parts(config: VocoderConfig, priors: Iterable[str]) -> None:
     LogMelSpectrogram(**asdict(config.mel))
     for prior in priors:
         try:
-            each = replace(config, prior=prior)
+            each = config.under(prior)
             pipeline = make_pipeline(each, *make_parts(each))
             checked_steps(pipeline.scheduler, config.evaluation.num_inference_steps)
         except ValueError as error:

@@ -17,16 +17,17 @@ from priordiff.audio.metrics import SPEECH_METRICS
 from priordiff.report import Cell, Column, Figure, Report, spectrogram_png, wav_bytes
 from priordiff.training import read_metrics
 from vocoder.configuration import VocoderConfig
-from vocoder.experiment import Run, folder_of
-from vocoder.judging import NOISE_SCORES, read_scores
+from vocoder.experiment import Run, config_of, folder_of
+from vocoder.judging import NOISE_SCORES, RECORDING_SCORES, read_scores
 from vocoder.priors import BASELINE, PRIORS
 from vocoder.targets import evaluation_targets, prior_noise
 
-__all__ = ["baseline_steps", "write_report"]
+__all__ = ["first_reached", "write_report"]
 
 Curve = list[tuple[float, float]]
 
 _NETWORKS = {"frames": "ConvNeXt on MDCT coefficients", "diffwave": "DiffWave"}
+_MINUTES = "minutes of training, that of the prior included"
 _PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
@@ -51,7 +52,7 @@ def write_report(
         by_name.setdefault(run.name, []).append(run)
     report = Report(
         "A vocoder under data-dependent priors",
-        f"The same network, batches and {config.training.num_steps:,} steps under each prior",
+        "The same recordings, seeds and measures under each prior",
         models=list(by_name),
     )
     report.facts(_facts(config, vocoders, training, validation))
@@ -63,21 +64,21 @@ def write_report(
     report.write(path)
 
 
-def baseline_steps(baseline: Curve, value: float) -> float | None:
-    """The step at which a falling curve first reaches a value, None if it never does.
+def first_reached(curve: Curve, value: float) -> float | None:
+    """When a falling curve first reaches a value, None if it never does.
 
     Between its points the curve is a straight line.
 
     Example:
-        >>> baseline_steps([(100, 2.0), (200, 1.0)], 1.25)
-        175.0
+        >>> first_reached([(1.0, 2.0), (2.0, 1.0)], 1.25)
+        1.75
     """
-    for index, (step, reached) in enumerate(baseline):
+    for index, (moment, reached) in enumerate(curve):
         if reached <= value:
             if index == 0:
-                return step
-            last_step, last = baseline[index - 1]
-            return last_step + (step - last_step) * (last - value) / (last - reached)
+                return moment
+            before, last = curve[index - 1]
+            return before + (moment - before) * (last - value) / (last - reached)
     return None
 
 
@@ -90,13 +91,11 @@ def _facts(
     def minutes(corpus: AudioCorpus) -> str:
         return f"{sum(r.num_samples for r in corpus.recordings) / corpus.sample_rate / 60:.1f} min"
 
-    parameters = read_scores(runs[0].directory)["parameters"]
     stored = [folder_of(run, config).stored_config() for run in runs]
     precisions = dict.fromkeys(_PRECISIONS[each.training.mixed_precision] for each in stored if each)
     return {
         "training data": f"{len(training)} recordings, {minutes(training)}",
         "held out": f"{len(validation)} recordings, {minutes(validation)}",
-        "network": f"{_NETWORKS[config.network]}, {parameters:,} parameters",
         "precision": ", ".join(precisions),
         "sampling steps": str(config.evaluation.num_inference_steps),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} CPU threads"
@@ -116,7 +115,7 @@ def _add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[Ru
         Column("−log p of the prior", "nats a sample", better="lower"),
         Column("real-time factor", "s/s", better="lower"),
         Column("training", "min", digits=1),
-        Column("isotropic steps for its log-mel MAE"),
+        Column("isotropic minutes for its log-mel MAE"),
     ]
     isotropic = [runs for runs in by_name.values() if runs[0].prior == BASELINE]
     baseline = (
@@ -138,6 +137,8 @@ def _add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[Ru
             [_minutes(run, of_prior=True) for run in runs] if runs[0].learned_prior else None,
             None,
         ]
+    recordings = read_scores(next(iter(scores)).directory, RECORDING_SCORES)
+    rows["the recordings"] = [*(recordings.get(key) for key in measured), None, None, None, None]
     report.heading("All models on held-out recordings")
     report.table(
         columns,
@@ -149,9 +150,14 @@ def _add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[Ru
 
 
 def _described(run: Run, config: VocoderConfig) -> str:
-    choice, evaluation = PRIORS[run.prior], config.evaluation
+    choice, evaluation, training = PRIORS[run.prior], config.evaluation, config_of(run, config).training
+    network = _NETWORKS[config_of(run, config).network]
+    parameters = read_scores(run.directory)["parameters"]
     solver = evaluation.solver or choice.solver
-    return f"{choice.description}; {evaluation.num_inference_steps} evaluations by {solver}"
+    return (
+        f"{choice.description}; {network} of {parameters:,} parameters, {training.num_steps:,} steps of "
+        f"{training.batch_size} crops; {evaluation.num_inference_steps} evaluations by {solver}"
+    )
 
 
 def _minutes(run: Run, of_prior: bool = False) -> float:
@@ -163,8 +169,8 @@ def _minutes(run: Run, of_prior: bool = False) -> float:
 def _cost(baseline: Curve, value: float) -> str | None:
     if not baseline:
         return None
-    steps = baseline_steps(baseline, value)
-    return f"more than {baseline[-1][0]:,.0f}" if steps is None else f"{steps:,.0f}"
+    minutes = first_reached(baseline, value)
+    return f"more than {baseline[-1][0]:.1f}" if minutes is None else f"{minutes:.1f}"
 
 
 def _add_curves(report: Report, by_name: dict[str, list[Run]]) -> None:
@@ -172,9 +178,9 @@ def _add_curves(report: Report, by_name: dict[str, list[Run]]) -> None:
     for name in ("log_mel_mae", "mr_stft"):
         metric = SPEECH_METRICS[name]
         series = {model: [_curve(run, "evaluation", name) for run in runs] for model, runs in by_name.items()}
-        report.curves(f"{metric.label} on held-out recordings", series, "step", metric.unit or metric.label)
+        report.curves(f"{metric.label} on held-out recordings", series, _MINUTES, metric.unit or metric.label)
     losses = {model: [_curve(run, "train", "loss") for run in runs] for model, runs in by_name.items()}
-    report.curves("Training loss: squared error in white space", losses, "step", "loss")
+    report.curves("Training loss: squared error in white space", losses, _MINUTES, "loss")
 
 
 def _add_gallery(
@@ -220,9 +226,12 @@ def _add_gallery(
 
 
 def _curve(run: Run, kind: str, name: str) -> Curve:
-    return [(row["step"], row[name]) for row in read_metrics(run.directory, kind)]
+    before = _minutes(run, of_prior=True) if run.learned_prior else 0.0
+    return [(before + row["seconds"] / 60, row[name]) for row in read_metrics(run.directory, kind)]
 
 
 def _mean_curve(runs: Sequence[Run], name: str) -> Curve:
     curves = [_curve(run, "evaluation", name) for run in runs]
-    return [(points[0][0], fmean(value for _, value in points)) for points in zip(*curves, strict=True)]
+    return [
+        (fmean(x for x, _ in points), fmean(y for _, y in points)) for points in zip(*curves, strict=True)
+    ]

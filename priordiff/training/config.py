@@ -180,6 +180,8 @@ def _apply(
         if section is not None and value is not None:
             if not isinstance(value, Mapping):
                 raise ValueError(f"{source}: {key} is {value!r}: expected a section with keys of its own")
+            if OmegaConf.select(config, key) is None:  # one that may be left out, and was until now
+                OmegaConf.update(config, key, OmegaConf.structured(section))
             _apply(config, root, value, raw[name], source, typing.cast(type, section), f"{key}.")
             continue
         # YAML reads the word no as false: where a string is wanted, it stays the word that was written.

@@ -28,6 +28,7 @@ def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "corpus.crop_frames": 8,
         "prior": "spectral",
         "network": "frames",
+        "twins": "null",
         "evaluation.solver": "null",
         "frame_model.channels": 16,
         "frame_model.layers": 1,

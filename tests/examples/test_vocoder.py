@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import diffusers
@@ -21,7 +22,7 @@ from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.data import MARGIN_FRAMES, CropDataset, prepare_corpus
 from vocoder.judging import NOISE_SCORES, read_scores
 from vocoder.parts import check_parts, make_parts
-from vocoder.results import baseline_steps
+from vocoder.results import first_reached
 from vocoder.task import VocoderTask
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +86,7 @@ def test_one_command_trains_three_twins_and_reports_on_them(experiment: Path) ->
         audio = pipeline(mel=torch.zeros(80, 3), num_inference_steps=2).audios
         assert audio.shape == (1, 3 * 256)
     rows = rows_of_table(experiment / "report.html")
-    assert set(rows) == {*TWINS, *(f"{prior}: noise alone" for prior in TWINS)}
+    assert set(rows) == {*TWINS, *(f"{prior}: noise alone" for prior in TWINS), "the recordings"}
     page = (experiment / "report.html").read_text(encoding="utf-8")
     assert page.count("data:audio/wav") == 5, "the target, the prior's noise and three models"
     assert "residual_channels: 8" in page
@@ -99,6 +100,29 @@ def test_twins_start_from_the_same_network_and_differ_in_the_prior_alone(experim
         assert config.prior == prior
         config.prior = "energy"
     assert stored["spectral"] == stored["energy"] == stored["isotropic"]
+
+
+def test_twins_in_another_space_may_have_a_network_and_batches_of_their_own(
+    tiny: list[str], tmp_path: Path
+) -> None:
+    twins = "twins={network: diffwave, num_steps: 3, batch_size: 1, crop_frames: 4}"
+    arguments = [*tiny, twins, "compare=[spectral-fit, energy]", "training.num_steps=2"]
+    assert main([*arguments, "--output", str(tmp_path)]) == 0
+    stored = {
+        prior: load_config(VocoderConfig, tmp_path / f"{prior}-seed0" / "config.yaml") for prior in TWINS[:2]
+    }
+    assert stored["energy"].network == "diffwave"
+    assert stored["energy"].corpus.crop_frames == 4
+    assert stored["energy"].training.batch_size == 1
+    assert [row["step"] for row in read_metrics(tmp_path / "energy-seed0", "evaluation")] == [2, 3]
+    fit = load_config(VocoderConfig, tmp_path / "spectral-fit-seed0" / "config.yaml")
+    assert fit == replace(stored["spectral"], prior="spectral-fit"), (
+        "the space is the same: nothing else differs"
+    )
+    assert main([*arguments, "--resume", "--output", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "3 steps of 1 crops" in page
+    assert "2 steps of 2 crops" in page
 
 
 def test_several_seeds_give_mean_and_spread(tiny: list[str], tmp_path: Path) -> None:
@@ -276,9 +300,9 @@ def test_a_loudness_exponent_of_one_weights_the_error_as_in_data_space(tiny: lis
     torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio), rtol=1e-2, atol=0)
 
 
-def test_baseline_steps_finds_where_a_curve_reaches_a_value() -> None:
+def test_a_curve_reaches_a_value_between_its_points() -> None:
     curve = [(100.0, 2.0), (200.0, 1.0), (300.0, 1.5), (400.0, 0.5)]
-    assert baseline_steps(curve, 1.25) == 175
-    assert baseline_steps(curve, 3.0) == 100
-    assert baseline_steps(curve, 0.75) == pytest.approx(375)
-    assert baseline_steps(curve, 0.4) is None
+    assert first_reached(curve, 1.25) == 175
+    assert first_reached(curve, 3.0) == 100
+    assert first_reached(curve, 0.75) == pytest.approx(375)
+    assert first_reached(curve, 0.4) is None

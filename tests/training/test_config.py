@@ -26,6 +26,7 @@ class Run:
     network: Network = field(default_factory=Network)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     name: str = field(default="demo", metadata=ADJUSTABLE)
+    spare: Network | None = None
 
 
 def test_overrides_beat_the_file_and_the_file_beats_defaults(tmp_path):
@@ -36,6 +37,17 @@ def test_overrides_beat_the_file_and_the_file_beats_defaults(tmp_path):
     )
     assert run.network == Network(width=32, kernel_sizes=[7], data=Path("my/folder"))
     assert run.training == TrainingConfig(learning_rate=1e-3, mixed_precision="no")
+
+
+def test_a_section_that_may_be_left_out_is_there_once_it_has_a_key(tmp_path):
+    assert load_config(Run).spare is None
+    run = load_config(Run, overrides=["spare.width=3"])
+    assert run.spare == Network(width=3)
+    save_config(run, tmp_path / "config.yaml")
+    assert load_config(Run, tmp_path / "config.yaml") == run
+    assert load_config(Run, tmp_path / "config.yaml", ["spare=null"]).spare is None
+    with pytest.raises(ValueError, match=r"spare.width is -1: expected a positive integer|width is -1"):
+        load_config(Run, overrides=["spare.width=-1"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""The figure of the README and the players of the vocoder's page, from a finished demo and a voice.
+
+    python benchmarks/showcase.py runs/vocoder --voice examples/vocoder/pretrained --speech data/af_heart
+
+writes `docs/assets/vocoder.png` and `docs/assets/audio/*.mp3`: the first held-out recording of the demo, the
+noise from which its main model and its isotropic twin begin, and what they make of it; and the first
+recording of a folder with what the voice makes of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import soundfile
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
+
+from priordiff import VocoderPipeline
+from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.training import load_config
+from vocoder.configuration import VocoderConfig
+from vocoder.data import prepare_corpus
+from vocoder.priors import BASELINE
+from vocoder.targets import evaluation_targets, prior_noise, synthesize
+
+ASSETS = Path(__file__).resolve().parents[1] / "docs" / "assets"
+
+
+def main() -> None:
+    """Writes the files."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=Path, help="folder of a finished demo")
+    parser.add_argument("--voice", type=Path, required=True, help="folder of a saved pipeline")
+    parser.add_argument("--speech", type=Path, required=True, help="folder of recordings for the voice")
+    parser.add_argument("--seed", type=int, default=0, help="of the demo (default: 0)")
+    parser.add_argument("--output", type=Path, default=ASSETS, help="(default: docs/assets)")
+    arguments = parser.parse_args()
+    config = load_config(VocoderConfig, arguments.runs / f"spectral-seed{arguments.seed}" / "config.yaml")
+    target = evaluation_targets(config, prepare_corpus(config)[1])[0]
+    sounds = {"recording": target}
+    for prior in (BASELINE, "spectral"):
+        pipeline = _load(arguments.runs / f"{prior}-seed{arguments.seed}" / "model")
+        log_mel = LogMelSpectrogram(**pipeline.config.mel)
+        sounds[f"{prior}-noise"] = prior_noise(pipeline, log_mel(target[None]), seed=0)
+        sounds[prior] = synthesize(pipeline, target, seed=0)
+    _draw(sounds, log_mel, arguments.output / "vocoder.png")
+
+    voice = _load(arguments.voice)
+    with tempfile.TemporaryDirectory() as cache:
+        corpus = AudioCorpus.prepare(arguments.speech, cache, voice.sample_rate)
+        spoken = corpus.crop(0, 0, corpus.recordings[0].num_samples // 256 * 256).clone()
+    sounds["voice-recording"] = spoken
+    sounds["voice-noise"] = prior_noise(voice, log_mel(spoken[None]), seed=0)
+    sounds["voice"] = synthesize(voice, spoken, seed=0)
+    folder = arguments.output / "audio"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, waveform in sounds.items():
+        audible = (waveform / waveform.abs().max().clamp(min=1)).numpy()
+        soundfile.write(folder / f"{name}.mp3", audible, voice.sample_rate, format="MP3")
+
+
+def _load(folder: Path) -> VocoderPipeline:
+    pipeline = VocoderPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _draw(sounds: dict[str, Tensor], log_mel: LogMelSpectrogram, file: Path) -> None:
+    from matplotlib.figure import Figure
+
+    frames = {name: log_mel(waveform[None])[0] for name, waveform in sounds.items()}
+    low, high = float(frames["recording"].min()), float(frames["recording"].max())
+    titles = [
+        [("recording", "the recording"), None],
+        [(f"{BASELINE}-noise", "N(0, I)"), (BASELINE, "what a network makes of it")],
+        [
+            ("spectral-noise", "N(0, Σ), Σ from the mel spectrogram"),
+            ("spectral", "what a network makes of it"),
+        ],
+    ]
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    for row, pair in zip(figure.subplots(3, 2), titles, strict=True):
+        for axes, panel in zip(row, pair, strict=True):
+            axes.set_axis_off()
+            if panel is not None:
+                axes.imshow(
+                    frames[panel[0]], origin="lower", aspect="auto", vmin=low, vmax=high, cmap="magma"
+                )
+                axes.set_title(panel[1], fontsize=10)
+    figure.savefig(file, dpi=110)
+
+
+if __name__ == "__main__":
+    with torch.inference_mode():
+        main()
