@@ -15,9 +15,11 @@ FOLDER = Path(__file__).parents[2] / "examples" / "vocoder" / "pretrained"
 
 
 def test_it_is_small_and_of_half_precision() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) <= 10_000_000
-    with safe_open(FOLDER / "model" / "diffusion_pytorch_model.safetensors", "pt") as weights:
-        assert {weights.get_slice(name).get_dtype() for name in weights.keys()} == {"F16"}  # noqa: SIM118
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) <= 20_000_000
+    for part in ("model", "estimator"):
+        (file,) = (FOLDER / part).glob("*.safetensors")
+        with safe_open(file, "pt") as weights:
+            assert {weights.get_slice(name).get_dtype() for name in weights.keys()} == {"F16"}  # noqa: SIM118
 
 
 def test_it_speaks_a_sentence_that_it_has_never_heard() -> None:
