@@ -17,7 +17,7 @@ from priordiff.audio import AudioCorpus, LogMelSpectrogram, make_corpus, split
 from priordiff.training import Draw
 from vocoder.configuration import VocoderConfig
 
-__all__ = ["MARGIN_FRAMES", "Crop", "CropDataset", "prepare_corpus"]
+__all__ = ["MARGIN_FRAMES", "Crop", "CropDataset", "NoisyCropDataset", "prepare_corpus"]
 
 # Frames at each side of a crop that only serve to whiten its own frames as in the whole recording: a lapped
 # transform reaches over the edges of its blocks, and at a cut it would find a jump instead of a neighbour.
@@ -30,6 +30,13 @@ class Crop(TypedDict):
     waveform: Tensor
     log_mel: Tensor
     index: int
+
+
+class NoisyCrop(Crop):
+    """A crop with the white noise of its waveform's shape and the timestep at which it is added."""
+
+    noise: Tensor
+    timestep: int
 
 
 def prepare_corpus(config: VocoderConfig) -> tuple[AudioCorpus, AudioCorpus]:
@@ -95,3 +102,26 @@ class CropDataset:
             waveform = self.corpus.waveform(index)
             waveform = waveform[: len(waveform) // self.log_mel.hop_length * self.log_mel.hop_length]
             yield self.log_mel(waveform[None]), waveform[None, None]
+
+
+class NoisyCropDataset(CropDataset):
+    """Crops with what a diffusion step draws for each, so that workers draw it, ahead of time.
+
+    Args:
+        corpus: recordings that are long enough.
+        log_mel: the transform.
+        crop_frames: as in `CropDataset`.
+        num_train_timesteps: of the scheduler.
+    """
+
+    def __init__(
+        self, corpus: AudioCorpus, log_mel: LogMelSpectrogram, crop_frames: int, num_train_timesteps: int
+    ) -> None:
+        super().__init__(corpus, log_mel, crop_frames)
+        self.num_train_timesteps = num_train_timesteps
+
+    def __getitem__(self, draw: Draw) -> NoisyCrop:
+        crop, generator = super().__getitem__(draw), draw.generator("noise")
+        noise = torch.randn(crop["waveform"].shape, generator=generator)
+        timestep = int(torch.randint(self.num_train_timesteps, (), generator=generator))
+        return {**crop, "noise": noise, "timestep": timestep}

@@ -58,7 +58,9 @@ def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus
     _write(folder / RECORDING_SCORES, mean_scores(targets, targets, log_mel, pipeline.sample_rate, texts))
     shown = zip(validation.recordings, predictions[: config.evaluation.report_utterances], strict=False)
     for recording, prediction in shown:
-        write_audio(folder / f"{recording.name}.wav", prediction, pipeline.sample_rate)
+        file = folder / f"{recording.name}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)  # names hold the folders that recordings lie in
+        write_audio(file, prediction, pipeline.sample_rate)
     _write(folder / SCORES, result)  # at last: it says that the rest is there
     return result
 

@@ -11,7 +11,6 @@ from statistics import fmean
 import numpy as np
 import torch
 from accelerate import PartialState
-from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import default_collate
@@ -22,7 +21,7 @@ from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
 from priordiff.report import spectrogram_png
 from priordiff.training import Evaluation
 from vocoder.configuration import VocoderConfig
-from vocoder.data import MARGIN_FRAMES, Crop, CropDataset
+from vocoder.data import MARGIN_FRAMES, NoisyCrop, NoisyCropDataset
 from vocoder.parts import make_parts, make_pipeline
 from vocoder.targets import evaluation_targets, synthesize
 
@@ -48,7 +47,9 @@ class VocoderTask:
     ) -> None:
         self.config = config
         self.log_mel = LogMelSpectrogram(**asdict(config.mel))
-        self.dataset = CropDataset(training, self.log_mel, config.corpus.crop_frames)
+        self.dataset = NoisyCropDataset(
+            training, self.log_mel, config.corpus.crop_frames, config.scheduler.num_train_timesteps
+        )
         torch.manual_seed(config.training.seed)
         self.model, self.scheduler, unfitted = make_parts(config)
         if estimator is None and unfitted is not None:
@@ -58,7 +59,7 @@ class VocoderTask:
         self.estimator = estimator
         self.targets = evaluation_targets(config, validation)[: config.evaluation.curve_utterances]
 
-    def collate(self, items: list[Crop]) -> dict[str, Tensor]:
+    def collate(self, items: list[NoisyCrop]) -> dict[str, Tensor]:
         return default_collate(items)
 
     def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
@@ -70,12 +71,7 @@ class VocoderTask:
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
     ) -> dict[str, Tensor]:
         waveform, log_mel = batch["waveform"], batch["log_mel"]
-        noise = randn_tensor(waveform.shape, generator=list(generators), device=waveform.device)
-        steps = self.config.scheduler.num_train_timesteps
-        draws = [torch.randint(steps, (), generator=generator) for generator in generators]
-        timesteps = torch.stack(draws).to(waveform.device)
-
-        scheduler = self.scheduler
+        noise, timesteps, scheduler = batch["noise"], batch["timestep"], self.scheduler
         prior = self._prior(log_mel)
         scheduler.set_prior(prior)
         noisy = scheduler.scale_model_input(scheduler.add_noise(waveform, noise, timesteps), timesteps)

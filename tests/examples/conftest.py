@@ -27,6 +27,7 @@ def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "corpus.cache_directory": tmp_path_factory.mktemp("cache"),
         "corpus.crop_frames": 8,
         "prior": "spectral",
+        "compare": "[energy,isotropic]",
         "network": "frames",
         "twins": "null",
         "evaluation.solver": "null",

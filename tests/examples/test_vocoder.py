@@ -212,6 +212,15 @@ def test_two_processes_train_as_one_with_a_doubled_batch(tiny: list[str], tmp_pa
     assert_same_weights(one, two, rtol=1e-5, atol=1e-5)
 
 
+def test_recordings_may_lie_in_folders(speech: Path, tiny: list[str], tmp_path: Path) -> None:
+    shutil.copytree(speech / "wavs", tmp_path / "recordings" / "speaker")
+    arguments = [*tiny, "prior=spectral-fit", "compare=[]", "training.num_steps=1"]
+    arguments[arguments.index("--data") + 1] = str(tmp_path / "recordings")
+    assert main([*arguments, "--output", str(tmp_path / "runs")]) == 0
+    (spoken,) = (tmp_path / "runs" / "spectral-fit-seed0" / "evaluation").rglob("*.wav")
+    assert spoken.parent.name == "speaker"
+
+
 def test_synthesis_writes_files_of_the_same_length_and_rate(
     experiment: Path, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
