@@ -59,14 +59,14 @@ PRIORS = {
         _fitted_spectrum,
         "white",
         variance_type="fixed_large",
-        solver="unipc",
+        solver="sde-dpm++",
     ),
     "spectral": PriorChoice(
         "noise with the spectrum of each mel frame by a network that learned it, in white space",
         _learned_spectrum,
         "white",
         variance_type="fixed_large",
-        solver="unipc",
+        solver="sde-dpm++",
         is_learned=True,
     ),
 }
