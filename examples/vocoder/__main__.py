@@ -134,6 +134,9 @@ def _synthesize_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--solver", help="ddpm, ddim, dpm++, sde-dpm++ or unipc (default: the one saved with the model)"
     )
+    parser.add_argument(
+        "--consistency-steps", type=int, help="that bring the sample closer to its mel (default: the model's)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
     return parser
 

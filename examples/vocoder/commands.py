@@ -91,6 +91,10 @@ def run_make_corpus(arguments: argparse.Namespace) -> int:
 
 def run_synthesize(arguments: argparse.Namespace) -> int:
     """Copy-synthesis of a user's own recordings."""
-    sampling = {"num_inference_steps": arguments.steps, "solver": arguments.solver}
+    sampling = {
+        "num_inference_steps": arguments.steps,
+        "solver": arguments.solver,
+        "num_consistency_steps": arguments.consistency_steps,
+    }
     synthesize_files(arguments.model, arguments.input, arguments.output, arguments.seed, **sampling)
     return 0

@@ -117,6 +117,8 @@ class EvaluationConfig:
     Args:
         num_inference_steps: of the sampler.
         solver: of the sampler, one of `priordiff.pipelines.SOLVERS`; null for the one that suits the prior.
+        num_consistency_steps: after the sampler, of `priordiff.audio.mel_consistent`. The evaluations during
+            training go without: they follow the network.
         curve_utterances: recordings of the evaluations during training.
         final_utterances: recordings of the evaluation at the end.
         max_seconds: recordings are cut to this length.
@@ -125,6 +127,7 @@ class EvaluationConfig:
 
     num_inference_steps: int = field(default=6, metadata=ADJUSTABLE)
     solver: str | None = field(default=None, metadata=ADJUSTABLE)
+    num_consistency_steps: int = field(default=0, metadata=ADJUSTABLE)
     curve_utterances: int = field(default=8, metadata=ADJUSTABLE)
     final_utterances: int = field(default=16, metadata=ADJUSTABLE)
     max_seconds: float = field(default=3.0, metadata=ADJUSTABLE)
@@ -133,6 +136,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         for name in ("num_inference_steps", "curve_utterances", "final_utterances"):
             expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
+        steps = self.num_consistency_steps
+        expect(self, "num_consistency_steps", steps >= 0, "an integer of at least 0")
         solvers = ", ".join(SOLVERS)
         expect(self, "solver", self.solver in (None, *SOLVERS), f"one of {solvers}, or null")
         expect(self, "max_seconds", self.max_seconds >= 0.5, "at least 0.5 seconds")

@@ -11,17 +11,28 @@ from accelerate import PartialState
 from torch import Tensor
 
 from priordiff import VocoderPipeline
-from priordiff.audio import AudioCorpus, LogMelSpectrogram, write_audio
+from priordiff.audio import AudioCorpus, LogMelSpectrogram, mel_consistent, write_audio
 from priordiff.audio.metrics import average_scores, evaluate_speech
 from priordiff.files import write_text
 from vocoder.configuration import VocoderConfig
 from vocoder.prior_task import held_out_nll
 from vocoder.targets import evaluation_targets, prior_noise, synthesize, whole_texts
 
-__all__ = ["NOISE_SCORES", "RECORDING_SCORES", "SCORES", "evaluate_run", "mean_scores", "read_scores"]
+__all__ = [
+    "CONSISTENT_NOISE_SCORES",
+    "NOISE_SCORES",
+    "RECORDING_SCORES",
+    "SAMPLE_SCORES",
+    "SCORES",
+    "evaluate_run",
+    "mean_scores",
+    "read_scores",
+]
 
 SCORES = "scores.json"
+SAMPLE_SCORES = "samples.json"
 NOISE_SCORES = "noise.json"
+CONSISTENT_NOISE_SCORES = "consistent_noise.json"
 RECORDING_SCORES = "recordings.json"
 
 
@@ -31,7 +42,8 @@ def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus
     Beside the keys of `priordiff.audio.metrics.evaluate_speech`: `real_time_factor`, seconds of computing per
     second of audio, and `parameters`. The noise of the prior alone, with no denoiser, gets the same scores,
     and `nll`, the negative log-likelihood that the prior gives to a sample of the recordings. The recordings
-    get them too: how well a recogniser follows what was said in the first place.
+    get them too: how well a recogniser follows what was said in the first place. Where what is sampled is
+    made consistent with its mel, the samples as they were get scores, and the noise that is made consistent.
 
     Args:
         directory: of the run.
@@ -48,14 +60,26 @@ def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus
     predictions = [synthesize(pipeline, target, seed) for seed, target in enumerate(targets)]
     computing = time.perf_counter() - started
     texts = whole_texts(config, validation)
-    result = mean_scores(predictions, targets, log_mel, pipeline.sample_rate, texts)
+
+    def scores_of(waveforms: Sequence[Tensor]) -> dict[str, float]:
+        return mean_scores(waveforms, targets, log_mel, pipeline.sample_rate, texts)
+
+    result = scores_of(predictions)
     result["real_time_factor"] = computing * pipeline.sample_rate / sum(map(len, targets))
     result["parameters"] = sum(parameter.numel() for parameter in pipeline.model.parameters())
-    noises = [prior_noise(pipeline, log_mel(target[None]), seed) for seed, target in enumerate(targets)]
-    noise_result = mean_scores(noises, targets, log_mel, pipeline.sample_rate, texts)
-    noise_result["nll"] = held_out_nll(pipeline.estimator, targets, log_mel)
-    _write(folder / NOISE_SCORES, noise_result)
-    _write(folder / RECORDING_SCORES, mean_scores(targets, targets, log_mel, pipeline.sample_rate, texts))
+    mels = [log_mel(target[None]) for target in targets]
+    noises = [prior_noise(pipeline, mel, seed) for seed, mel in enumerate(mels)]
+    nll = held_out_nll(pipeline.estimator, targets, log_mel)
+    _write(folder / NOISE_SCORES, {**scores_of(noises), "nll": nll})
+    _write(folder / RECORDING_SCORES, scores_of(targets))
+    if num_steps := config.evaluation.num_consistency_steps:
+        samples = [
+            synthesize(pipeline, target, seed, num_consistency_steps=0) for seed, target in enumerate(targets)
+        ]
+        _write(folder / SAMPLE_SCORES, scores_of(samples))
+        pairs = zip(noises, mels, strict=True)
+        better = [mel_consistent(noise[None], mel, log_mel, num_steps)[0] for noise, mel in pairs]
+        _write(folder / CONSISTENT_NOISE_SCORES, {**scores_of(better), "nll": nll})
     shown = zip(validation.recordings, predictions[: config.evaluation.report_utterances], strict=False)
     for recording, prediction in shown:
         file = folder / f"{recording.name}.wav"

@@ -49,6 +49,7 @@ def make_pipeline(
         mel=asdict(config.mel),
         num_inference_steps=evaluation.num_inference_steps,
         solver=evaluation.solver or PRIORS[config.prior].solver,
+        num_consistency_steps=evaluation.num_consistency_steps,
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

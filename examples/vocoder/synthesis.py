@@ -50,6 +50,7 @@ def synthesize_files(
     seed: int,
     num_inference_steps: int | None = None,
     solver: str | None = None,
+    num_consistency_steps: int | None = None,
 ) -> None:
     """Analyses each recording into log-mel frames, and writes what the vocoder makes of them.
 
@@ -62,6 +63,7 @@ def synthesize_files(
         seed: of the noise.
         num_inference_steps: of the sampler; None for the model's.
         solver: in place of the model's, one of `priordiff.pipelines.SOLVERS`.
+        num_consistency_steps: after the sampler; None for the model's.
 
     Raises:
         FileNotFoundError: if there is no model, no input, or a folder holds no audio.
@@ -87,7 +89,7 @@ def synthesize_files(
             failures.append(str(error))
             continue
         started = time.perf_counter()
-        audio = synthesize(pipeline, waveform, seed, num_inference_steps, solver)
+        audio = synthesize(pipeline, waveform, seed, num_inference_steps, solver, num_consistency_steps)
         seconds = time.perf_counter() - started
         make_writable(destination.parent)
         write_audio(destination, audio, pipeline.sample_rate)

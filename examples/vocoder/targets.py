@@ -36,12 +36,14 @@ def synthesize(
     seed: int,
     num_inference_steps: int | None = None,
     solver: str | None = None,
+    num_consistency_steps: int | None = None,
 ) -> Tensor:
     """A waveform (N,) from the log-mel of `target` (N,), with the noise of `seed`."""
     (audios,) = pipeline(
         waveform=target[None],
         num_inference_steps=num_inference_steps,
         solver=solver,
+        num_consistency_steps=num_consistency_steps,
         generator=torch.Generator().manual_seed(seed),
         return_dict=False,
     )

@@ -8,6 +8,7 @@ from priordiff.audio.files import AUDIO_EXTENSIONS, read_audio, write_audio
 from priordiff.audio.folders import audio_files
 from priordiff.audio.kokoro import KokoroVoice
 from priordiff.audio.mel import LogMelSpectrogram
+from priordiff.audio.mel_consistency import mel_consistent
 from priordiff.audio.piper import JoeVoice
 from priordiff.audio.splits import split
 from priordiff.audio.utterance import Utterance
@@ -25,6 +26,7 @@ __all__ = [
     "Voice",
     "audio_files",
     "make_corpus",
+    "mel_consistent",
     "read_audio",
     "speak",
     "split",

@@ -152,7 +152,24 @@ class LogMelSpectrogram(nn.Module):
             ValueError: if the shape is another one, the dtype is not the module's, or there is no whole
                 frame.
         """
-        padding = (self.n_fft - self.hop_length) // 2
+        return self.from_spectrum(self.spectrum(waveform))
+
+    @property
+    def padding(self) -> int:
+        """Samples by which a waveform is reflected at each end."""
+        return (self.n_fft - self.hop_length) // 2
+
+    @property
+    def min_samples(self) -> int:
+        """Of the shortest waveform that has a frame and can be reflected at its ends."""
+        return max(self.padding + 1, self.hop_length)
+
+    def spectrum(self, waveform: Tensor) -> Tensor:
+        """Waveforms (B, N) in [−1, 1] to complex short-time spectra (B, n_fft / 2 + 1, N // hop_length).
+
+        Raises:
+            ValueError: as when the module is called.
+        """
         if waveform.dim() != 2:
             raise ValueError(f"waveform has shape {tuple(waveform.shape)}, expected (batch, samples)")
         if waveform.dtype != self.window.dtype:
@@ -160,22 +177,24 @@ class LogMelSpectrogram(nn.Module):
                 f"waveform has dtype {waveform.dtype}, expected {self.window.dtype} in [−1, 1]: convert the "
                 "waveform, or this module with .to(dtype)"
             )
-        if waveform.shape[-1] <= max(padding, self.hop_length - 1):
+        if waveform.shape[-1] < self.min_samples:
             raise ValueError(
                 f"waveform has {waveform.shape[-1]} samples, too few for one frame: at least "
-                f"{max(padding + 1, self.hop_length)} are needed"
+                f"{self.min_samples} are needed"
             )
+        return torch.stft(
+            F.pad(waveform, (self.padding, self.padding), mode="reflect"),
+            self.n_fft,
+            hop_length=self.hop_length,
+            win_length=self.win_length,
+            window=self.window,
+            center=False,
+            return_complex=True,
+        )
+
+    def from_spectrum(self, spectrum: Tensor) -> Tensor:
+        """Short-time spectra (B, n_fft / 2 + 1, F) to log-mel frames (B, n_mels, F)."""
         # The log of a quiet band needs the precision that autocast would take from the filters' product.
-        with torch.autocast(waveform.device.type, enabled=False):
-            padded = F.pad(waveform, (padding, padding), mode="reflect")
-            spectrum = torch.stft(
-                padded,
-                self.n_fft,
-                hop_length=self.hop_length,
-                win_length=self.win_length,
-                window=self.window,
-                center=False,
-                return_complex=True,
-            )
+        with torch.autocast(spectrum.device.type, enabled=False):
             magnitude = (spectrum.real**2 + spectrum.imag**2 + 1e-9).sqrt()
             return (self.filters @ magnitude).clamp(min=_SMALLEST_MAGNITUDE).log()

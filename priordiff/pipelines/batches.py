@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Batch", "items_of"]
+__all__ = ["Batch", "indices_by_length", "items_of"]
 
 Batch: TypeAlias = Tensor | np.ndarray | Sequence[Tensor | np.ndarray]
 
@@ -39,3 +39,11 @@ def items_of(name: str, batch: Batch, dimensions: Sequence[str]) -> list[Tensor]
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name}[{index}] holds NaN or infinity")
     return tensors
+
+
+def indices_by_length(items: Sequence[Tensor]) -> list[list[int]]:
+    """Where the items of each length of the last axis are, in the order in which the lengths first appear."""
+    groups: dict[int, list[int]] = {}
+    for index, item in enumerate(items):
+        groups.setdefault(item.shape[-1], []).append(index)
+    return list(groups.values())

@@ -13,9 +13,11 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from priordiff.audio.mel import LogMelSpectrogram, foreign_log_mels
+from priordiff.audio.mel_consistency import mel_consistent
 from priordiff.estimators import PriorEstimator
-from priordiff.pipelines.batches import Batch, items_of
+from priordiff.pipelines.batches import Batch, indices_by_length, items_of
 from priordiff.pipelines.loading import align_memory
+from priordiff.pipelines.mel_parameters import analysed, check_log_mels, mel_parameters
 from priordiff.pipelines.solvers import checked_steps, with_solver
 from priordiff.schedulers import with_prior
 
@@ -43,6 +45,8 @@ class VocoderPipeline(DiffusionPipeline):
             None for the scheduler itself, as after another one is assigned.
         mel: parameters of `LogMelSpectrogram` for waveforms that are given instead of log-mel frames, saved
             with the pipeline; what is missing is taken from the model's configuration or the defaults.
+        num_consistency_steps: of [`mel_consistent`][priordiff.audio.mel_consistent] after the sampler, in a
+            call that does not say how many.
 
     Raises:
         ValueError: if the parts do not fit each other.
@@ -67,21 +71,10 @@ class VocoderPipeline(DiffusionPipeline):
         mel: Optional[Mapping[str, Any]] = None,  # noqa: UP045     nor annotations that are strings)
         num_inference_steps: int = 6,
         solver: Optional[str] = None,  # noqa: UP045
+        num_consistency_steps: int = 0,
     ) -> None:
         super().__init__()
-        defaults = {
-            name: parameter.default
-            for name, parameter in inspect.signature(LogMelSpectrogram).parameters.items()
-        }
-        from_model = {"n_mels": model.config.n_mels, "hop_length": model.config.hop_length}
-        mel = {**defaults, **from_model, **(mel or {})}
-        if unknown := set(mel) - set(defaults):
-            raise ValueError(f"mel has {', '.join(sorted(unknown))}, expected only {', '.join(defaults)}")
-        for name, value in from_model.items():
-            if mel[name] != value:
-                raise ValueError(
-                    f"mel has {name}={mel[name]}, but the model {name}={value}: they must be equal"
-                )
+        parameters = mel_parameters(model.config, mel)
         if _prior_condition(model) != "none" and not hasattr(estimator, "frame_std"):
             raise ValueError(
                 f"the model has prior_condition={_prior_condition(model)!r}, which needs an estimator "
@@ -93,7 +86,12 @@ class VocoderPipeline(DiffusionPipeline):
         self.register_modules(model=model, scheduler=_taking_prior(scheduler), estimator=estimator)
         if solver is not None:  # an error if it can't be had
             with_solver(scheduler, solver)
-        self.register_to_config(mel=mel, num_inference_steps=num_inference_steps, solver=solver)
+        self.register_to_config(
+            mel=parameters,
+            num_inference_steps=num_inference_steps,
+            solver=solver,
+            num_consistency_steps=_checked_consistency_steps(num_consistency_steps),
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, _taking_prior(value) if name == "scheduler" else value)
@@ -114,6 +112,7 @@ class VocoderPipeline(DiffusionPipeline):
         num_inference_steps: int | None = None,
         betas: Sequence[float] | None = None,
         solver: str | None = None,
+        num_consistency_steps: int | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         output_type: str = "pt",
         return_dict: bool = True,
@@ -134,6 +133,9 @@ class VocoderPipeline(DiffusionPipeline):
                 `set_timesteps`.
             betas: instead of the number, the betas of sampling.
             solver: instead of the pipeline's.
+            num_consistency_steps: how often the sampled waveform is brought closer to the given frames, by
+                [`mel_consistent`][priordiff.audio.mel_consistent]; those of the pipeline by default, 0 for
+                the sample as it is. A waveform too short to have a spectrum is left as it is.
             generator: source of noise; a list has one for each item.
             output_type: "pt" for tensors, "np" for NumPy arrays.
             return_dict: False for a plain tuple.
@@ -149,10 +151,10 @@ class VocoderPipeline(DiffusionPipeline):
         if mel is not None and waveform is None:
             log_mels = self._items("mel", mel, "n_mels", "frames")
         elif waveform is not None and mel is None:
-            log_mels = self._analyse(self._items("waveform", waveform, "samples"), sample_rate)
+            log_mels = analysed(self._items("waveform", waveform, "samples"), sample_rate, self.config.mel)
         else:
             raise ValueError("give exactly one of mel and waveform")
-        self._check_log_mels(log_mels)
+        check_log_mels(log_mels, self.model.config.n_mels)
         if problem := foreign_log_mels(log_mels, self.config.mel):
             warnings.warn(problem, stacklevel=3)
         if isinstance(generator, Sequence) and len(generator) != len(log_mels):
@@ -160,9 +162,10 @@ class VocoderPipeline(DiffusionPipeline):
                 f"generator is a list of {len(generator)} for {len(log_mels)} items, expected as many"
             )
 
-        by_length: dict[int, list[int]] = {}
-        for index, log_mel in enumerate(log_mels):
-            by_length.setdefault(log_mel.shape[-1], []).append(index)
+        groups = indices_by_length(log_mels)
+        if num_consistency_steps is None:
+            num_consistency_steps = self.config.num_consistency_steps
+        _checked_consistency_steps(num_consistency_steps)
         solver = solver or self.config.solver
         scheduler = self.scheduler if solver is None else with_solver(self.scheduler, solver)
         if num_inference_steps is None:
@@ -172,8 +175,8 @@ class VocoderPipeline(DiffusionPipeline):
             steps = {"num_inference_steps": checked_steps(scheduler, num_inference_steps)}
         scheduler.set_timesteps(**steps, device=self.model.device)
         audios: list[Any] = [None] * len(log_mels)
-        with self.progress_bar(total=len(by_length) * len(scheduler.timesteps)) as progress_bar:
-            for indices in by_length.values():
+        with self.progress_bar(total=len(groups) * len(scheduler.timesteps)) as progress_bar:
+            for indices in groups:
                 # Schedulers with a memory of past steps forget it here.
                 scheduler.set_timesteps(**steps, device=self.model.device)
                 batch = torch.stack([log_mels[index] for index in indices])
@@ -181,6 +184,7 @@ class VocoderPipeline(DiffusionPipeline):
                     [generator[index] for index in indices] if isinstance(generator, Sequence) else generator
                 )
                 waveforms = self._synthesise(scheduler, batch, own, progress_bar.update)
+                waveforms = self._made_consistent(waveforms, batch, num_consistency_steps)
                 for index, audio in zip(indices, waveforms, strict=True):
                     audios[index] = audio if output_type == "pt" else audio.numpy(force=True)
         is_list = isinstance(mel if mel is not None else waveform, (list, tuple))
@@ -219,32 +223,30 @@ class VocoderPipeline(DiffusionPipeline):
             scheduler.set_prior(None)
         return x.squeeze(1)
 
+    def _made_consistent(self, waveforms: Tensor, log_mel: Tensor, num_steps: int) -> Tensor:
+        if not num_steps:
+            return waveforms  # without the filters, which need torchaudio
+        transform = LogMelSpectrogram(**self.config.mel).to(waveforms.device, waveforms.dtype)
+        if waveforms.shape[-1] < transform.min_samples:
+            return waveforms
+        return mel_consistent(waveforms, log_mel, transform, num_steps)
+
     def _items(self, name: str, batch: Batch, *dimensions: str) -> list[Tensor]:
         """The items of a batch, on the pipeline's device, in the precision of the sampler."""
         # Half precision is enough for networks, not for the sum of many small steps.
         dtype = torch.promote_types(self.model.dtype, torch.float32)
         return [tensor.to(self.model.device, dtype) for tensor in items_of(name, batch, dimensions)]
 
-    def _analyse(self, waveforms: list[Tensor], sample_rate: int | None) -> list[Tensor]:
-        if sample_rate is not None and sample_rate != self.sample_rate:
-            raise ValueError(
-                f"sample_rate={sample_rate}, but the model works at {self.sample_rate}: resample first, e.g. "
-                f"torchaudio.functional.resample(waveform, {sample_rate}, {self.sample_rate})"
-            )
-        spectrogram = LogMelSpectrogram(**self.config.mel).to(self.model.device, waveforms[0].dtype)
-        return [spectrogram(waveform[None])[0] for waveform in waveforms]
-
-    def _check_log_mels(self, log_mels: list[Tensor]) -> None:
-        for index, log_mel in enumerate(log_mels):
-            (bands, frames), expected = log_mel.shape, self.model.config.n_mels
-            if bands != expected or not frames:
-                given = f"mel[{index}] has {bands} bands and {frames} frames"
-                raise ValueError(f"{given}, expected {expected} bands and at least one frame")
-
 
 def _prior_condition(model: ModelMixin) -> str:
     """How the network is told of the prior's standard deviation, in the terms of `DiffWave`."""
     return getattr(model.config, "prior_condition", "none")
+
+
+def _checked_consistency_steps(num_steps: int) -> int:
+    if not isinstance(num_steps, int) or num_steps < 0:
+        raise ValueError(f"num_consistency_steps={num_steps!r}, expected an integer of at least 0")
+    return num_steps
 
 
 def _taking_prior(scheduler: Any) -> Any:

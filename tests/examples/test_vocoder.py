@@ -19,10 +19,10 @@ from priordiff.audio import AudioCorpus, LogMelSpectrogram
 from priordiff.training import Draw, load_config, read_metrics
 from vocoder.__main__ import main
 from vocoder.configuration import CONFIGS, VocoderConfig
+from vocoder.curves import first_reached
 from vocoder.data import MARGIN_FRAMES, CropDataset, prepare_corpus
-from vocoder.judging import NOISE_SCORES, read_scores
+from vocoder.judging import CONSISTENT_NOISE_SCORES, NOISE_SCORES, SAMPLE_SCORES, read_scores
 from vocoder.parts import check_parts, make_parts
-from vocoder.results import first_reached
 from vocoder.task import VocoderTask
 
 ROOT = Path(__file__).parents[2]
@@ -85,8 +85,17 @@ def test_one_command_trains_three_twins_and_reports_on_them(experiment: Path) ->
         pipeline = diffusers.DiffusionPipeline.from_pretrained(experiment / run / "model")
         audio = pipeline(mel=torch.zeros(80, 3), num_inference_steps=2).audios
         assert audio.shape == (1, 3 * 256)
+        # The waveforms of the table are closer to their mels than what was sampled, noise alone is too.
+        final, sampled = read_scores(experiment / run), read_scores(experiment / run, SAMPLE_SCORES)
+        assert final["log_mel_mae"] < sampled["log_mel_mae"]
+        noise, consistent = (
+            read_scores(experiment / run, name) for name in (NOISE_SCORES, CONSISTENT_NOISE_SCORES)
+        )
+        assert consistent["log_mel_mae"] < noise["log_mel_mae"]
     rows = rows_of_table(experiment / "report.html")
-    assert set(rows) == {*TWINS, *(f"{prior}: noise alone" for prior in TWINS), "the recordings"}
+    kinds = ("as sampled", "noise alone", "noise alone, made consistent")
+    expected = {f"{prior}: {kind}" for prior in TWINS for kind in kinds}
+    assert set(rows) == {*TWINS, *expected, "the recordings"}
     page = (experiment / "report.html").read_text(encoding="utf-8")
     assert page.count("data:audio/wav") == 5, "the target, the prior's noise and three models"
     assert "residual_channels: 8" in page

@@ -125,6 +125,34 @@ def test_a_waveform_is_analysed_and_synthesised_again() -> None:
     assert audios[1].shape == (192,)
 
 
+def test_consistency_steps_follow_the_sampler_and_are_saved(tmp_path: Path, log_mels: list[Tensor]) -> None:
+    pytest.importorskip("torchaudio")
+    from priordiff.audio import LogMelSpectrogram, mel_consistent
+
+    transform = LogMelSpectrogram(n_mels=N_MELS, hop_length=HOP_LENGTH, **MEL)
+    parts = make_model(), PriorGradScheduler(model_space="centered"), make_estimator("energy")
+    vocoder = VocoderPipeline(*parts, mel=MEL, num_consistency_steps=3)
+    vocoder.set_progress_bar_config(disable=True)
+    vocoder.save_pretrained(tmp_path)
+    vocoder = VocoderPipeline.from_pretrained(tmp_path)
+    vocoder.set_progress_bar_config(disable=True)
+    samples = vocoder(log_mels, generator=seeded(0, 1, 2), num_consistency_steps=0).audios
+    plain = make_vocoder()(log_mels, generator=seeded(0, 1, 2)).audios
+    audios = vocoder(log_mels, generator=seeded(0, 1, 2)).audios
+    for log_mel, sample, without, audio in zip(log_mels, samples, plain, audios, strict=True):
+        assert torch.equal(sample, without)
+        torch.testing.assert_close(audio, mel_consistent(sample[None], log_mel[None], transform, 3)[0])
+        assert (transform(audio[None])[0] - log_mel).abs().mean() < (
+            transform(sample[None])[0] - log_mel
+        ).abs().mean()
+
+
+def test_a_waveform_too_short_for_a_spectrum_is_left_as_it_is() -> None:
+    (audio,) = make_vocoder()(torch.zeros(N_MELS, 1), generator=seeded(0)).audios
+    options = {"num_consistency_steps": 2, "generator": seeded(0)}
+    assert torch.equal(make_vocoder()(torch.zeros(N_MELS, 1), **options).audios[0], audio)
+
+
 @pytest.mark.parametrize("prior_condition", ["mel_channel", "conditioner"])
 def test_a_model_that_is_told_the_prior_is_told_its_std_per_frame(
     prior_condition: str, log_mels: list[Tensor]
@@ -221,6 +249,8 @@ def test_saved_components_are_named_by_the_library_not_by_its_files(tmp_path: Pa
         ({"mel": torch.zeros(N_MELS, 4), "output_type": "wav"}, "output_type='wav'"),
         ({"mel": torch.zeros(N_MELS, 4), "num_inference_steps": 51}, "num_inference_steps=51"),
         ({"mel": torch.zeros(N_MELS, 4), "betas": [0.9]}, "beta=0.9"),
+        ({"mel": torch.zeros(N_MELS, 4), "num_consistency_steps": -1}, "num_consistency_steps=-1"),
+        ({"mel": torch.zeros(N_MELS, 4), "num_consistency_steps": 1.5}, "num_consistency_steps=1.5"),
         (
             {"waveform": torch.zeros(500), "sample_rate": 22050},
             "sample_rate=22050, .* works at 8000: resample",
