@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 # `python examples/vocoder` runs this file alone: its neighbours are the package `vocoder` of this
 # folder.
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = arguments[0] if arguments[:1] in (["synthesize"], ["make-corpus"]) else "train"
     if command == "train":
         parsed = _train_parser().parse_intermixed_args(arguments)
+        parsed.overrides += getattr(parsed, "overrides_after_seeds", [])
     else:
         parser = _synthesize_parser() if command == "synthesize" else _make_corpus_parser()
         parsed = parser.parse_args(arguments[1:])
@@ -71,6 +73,26 @@ def _in_one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+class _SeedsThenOverrides(argparse.Action):
+    """Takes the seeds from what follows an option, and sets the overrides aside that follow them."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.overrides_after_seeds = [value for value in values if "=" in value]
+        try:
+            seeds = [int(value) for value in values if "=" not in value]
+        except ValueError:
+            seeds = []
+        if not seeds:
+            parser.error(f"{option_string} {' '.join(values)}: expected integers")
+        setattr(namespace, self.dest, seeds)
+
+
 def _train_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="examples/vocoder",
@@ -95,7 +117,9 @@ def _train_parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="train the twins under the other priors too (default: the configuration's choice)",
     )
-    parser.add_argument("--seeds", nargs="+", type=int, help="train every model once for each seed")
+    parser.add_argument(
+        "--seeds", nargs="+", action=_SeedsThenOverrides, help="train every model once for each seed"
+    )
     parser.add_argument("--resume", action="store_true", help="continue what an earlier call has begun")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values of the configuration")
     return parser

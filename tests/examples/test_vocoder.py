@@ -135,9 +135,11 @@ def test_twins_in_another_space_may_have_a_network_and_batches_of_their_own(
 
 
 def test_several_seeds_give_mean_and_spread(tiny: list[str], tmp_path: Path) -> None:
-    arguments = ["--prior", "energy", "--no-compare", "--seeds", "0", "1", "--output", str(tmp_path)]
+    arguments = ["--prior", "energy", "--no-compare", "--output", str(tmp_path), "--seeds", "0", "1"]
+    arguments.append("training.num_steps=2")  # what follows the seeds is no seed
     assert main([*tiny, *arguments]) == 0
     assert not torch.equal(*(_first_weight(tmp_path / f"energy-seed{seed}") for seed in (0, 1)))
+    assert "2 steps of" in (tmp_path / "report.html").read_text(encoding="utf-8")
     row = rows_of_table(tmp_path / "report.html")["energy"]
     assert re.search(r"\d\.\d{3}\s*± ?\d\.\d{3}", row[0])
 
