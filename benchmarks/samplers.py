@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a saved pipeline, instead of the run's own")
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=list(SOLVERS), metavar="NAME")
     parser.add_argument("--steps", nargs="+", type=int, default=[4, 6, 12])
+    parser.add_argument("--consistency-steps", type=int, default=0, help="(default: 0, the samples)")
     parser.add_argument("--utterances", type=int, help="how many of the run's (default: all of them)")
     arguments = parser.parse_args()
     config = load_config(VocoderConfig, arguments.run / "config.yaml")
@@ -50,7 +51,8 @@ def main() -> None:
     names: list[str] = []
     for steps in arguments.steps:
         for solver in arguments.solvers:
-            audios = [synthesize(pipeline, t, seed, steps, solver) for seed, t in enumerate(targets)]
+            options = steps, solver, arguments.consistency_steps
+            audios = [synthesize(pipeline, t, seed, *options) for seed, t in enumerate(targets)]
             scores = mean_scores(audios, targets, log_mel, pipeline.sample_rate, texts)
             if not names:
                 names = [name for name in SPEECH_METRICS if name in scores]

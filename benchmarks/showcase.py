@@ -47,6 +47,7 @@ def main() -> None:
         pipeline = _load(arguments.runs / f"{prior}-seed{arguments.seed}" / "model")
         log_mel = LogMelSpectrogram(**pipeline.config.mel)
         sounds[f"{prior}-noise"] = prior_noise(pipeline, log_mel(target[None]), seed=0)
+        sounds[f"{prior}-sample"] = synthesize(pipeline, target, seed=0, num_consistency_steps=0)
         sounds[prior] = synthesize(pipeline, target, seed=0)
     _draw(sounds, log_mel, arguments.output / "vocoder.png")
 
@@ -56,6 +57,7 @@ def main() -> None:
         spoken = corpus.crop(0, 0, corpus.recordings[0].num_samples // 256 * 256).clone()
     sounds["voice-recording"] = spoken
     sounds["voice-noise"] = prior_noise(voice, log_mel(spoken[None]), seed=0)
+    sounds["voice-sample"] = synthesize(voice, spoken, seed=0, num_consistency_steps=0)
     sounds["voice"] = synthesize(voice, spoken, seed=0)
     folder = arguments.output / "audio"
     folder.mkdir(parents=True, exist_ok=True)
