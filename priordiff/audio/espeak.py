@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +17,17 @@ import torch
 from priordiff.audio._extra import require
 from priordiff.audio.utterance import Utterance
 
-__all__ = ["international_phonemes", "speak"]
+__all__ = ["international_phonemes", "separate_phonemes", "speak"]
 
 # Constants of espeak-ng's speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_PHONEME_EVENTS = 0x0001
+_INITIALIZE_PHONEMES_IN_IPA = 0x0002
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _PHONEMES_IPA = 0x02
+_SEPARATOR = "_"
+_LANGUAGE_SWITCH = re.compile(r"\([\w-]+\)")  # around a foreign word
 _RATE, _PITCH = 1, 3
 _EVENT_LIST_TERMINATED, _EVENT_PHONEME = 0, 7
 
@@ -74,7 +78,7 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
         >>> utterance.sample_rate
         22050
         >>> [symbol for symbol, start in utterance.phonemes if symbol != "_"]
-        ['h', '@', 'l', "'oU"]
+        ['h', 'ə', 'l', 'ˈoʊ']
     """
     if not 80 <= rate <= 450:
         raise ValueError(f"a speaking rate of {rate} is out of range: use 80 to 450 words per minute")
@@ -134,15 +138,35 @@ def international_phonemes(text: str, voice: str = "en-us") -> str:
         >>> international_phonemes("hello there")
         'həlˈoʊ ðˈɛɹ'
     """
-    clauses = []
+    return " ".join("".join(word) for word in separate_phonemes(text, voice))
+
+
+def separate_phonemes(text: str, voice: str = "en-us") -> list[list[str]]:
+    """What espeak-ng would say, word by word, as the phonemes that [`speak`][priordiff.audio.speak] tells of.
+
+    Args:
+        text: as in `international_phonemes`.
+        voice: a voice of espeak-ng, whose language and accent count.
+
+    Raises:
+        ImportError: `espeakng-loader` is not installed.
+        ValueError: the voice is unknown.
+
+    Example:
+        >>> separate_phonemes("hello there")
+        [['h', 'ə', 'l', 'ˈoʊ'], ['ð', 'ˈɛɹ']]
+    """
+    words: list[list[str]] = []
     with _library(voice) as (library, _):
         library.espeak_TextToPhonemes.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
         library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         rest = ctypes.c_char_p(text.encode())
+        mode = _PHONEMES_IPA | ord(_SEPARATOR) << 8
         while rest.value:  # each call says a clause, and moves on
-            said = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_IPA)
-            clauses.append(said.decode())
-    return " ".join(clause.strip() for clause in clauses if clause.strip())
+            clause = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, mode).decode()
+            plain = _LANGUAGE_SWITCH.sub("", clause)
+            words += [[phoneme for phoneme in word.split(_SEPARATOR) if phoneme] for word in plain.split()]
+    return [word for word in words if word]
 
 
 @contextmanager
@@ -157,7 +181,7 @@ def _library(voice: str) -> Iterator[tuple[ctypes.CDLL, int]]:
     with _lock:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         try:
-            options = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_DONT_EXIT
+            options = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_PHONEMES_IN_IPA | _INITIALIZE_DONT_EXIT
             sample_rate = library.espeak_Initialize(
                 _AUDIO_OUTPUT_SYNCHRONOUS, 0, str(data_path).encode(), options
             )

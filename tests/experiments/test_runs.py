@@ -37,9 +37,7 @@ def test_a_run_that_is_there_is_found_before_any_work(tmp_path: Path) -> None:
         check_runs(experiment.runs(), resume=False)
     check_runs(experiment.runs(), resume=True)
     other = ToyExperiment(tmp_path, training=replace(experiment.training, learning_rate=1.0))
-    with pytest.raises(
-        ValueError, match=r"learning_rate is 1.0, but the run in .*part-seed0 has 0.01"
-    ):
+    with pytest.raises(ValueError, match=r"learning_rate is 1.0, but the run in .*part-seed0 has 0.01"):
         check_runs(other.runs(), resume=True)
 
 
