@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         VideoNoiseEstimator,
     )
     from priordiff.losses import prior_loss
-    from priordiff.models import DiffWave, LappedConvNeXt
+    from priordiff.models import DiffWave, LappedConvNeXt, MelDiffWave, TextEncoder
     from priordiff.pipelines import VocoderPipeline, apply_prior
     from priordiff.priors import (
         DensePrior,
@@ -66,6 +66,7 @@ __all__ = [
     "LowRankPrior",
     "MaskedPrior",
     "MeanEstimator",
+    "MelDiffWave",
     "MelEnergyEstimator",
     "MelSpectrumEstimator",
     "ModelMixin",
@@ -77,6 +78,7 @@ __all__ = [
     "SpecGradEstimator",
     "SpectralPrior",
     "StftPrior",
+    "TextEncoder",
     "VideoNoiseEstimator",
     "VocoderPipeline",
     "apply_prior",
