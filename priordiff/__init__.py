@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         VideoNoiseEstimator,
     )
     from priordiff.losses import prior_loss
-    from priordiff.models import DiffWave, LappedConvNeXt, MelDiffWave, TextEncoder
+    from priordiff.models import DiffWave, LappedConvNeXt, MelDiffWave, MelTransformer, TextEncoder
     from priordiff.pipelines import VocoderPipeline, apply_prior
     from priordiff.priors import (
         DensePrior,
@@ -69,6 +69,7 @@ __all__ = [
     "MelDiffWave",
     "MelEnergyEstimator",
     "MelSpectrumEstimator",
+    "MelTransformer",
     "ModelMixin",
     "OffsetNoiseEstimator",
     "PaddedPrior",

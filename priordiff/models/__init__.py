@@ -4,6 +4,15 @@ from priordiff.models.convnext import ConvNeXtBlock
 from priordiff.models.diffwave import DiffWave
 from priordiff.models.lapped_convnext import LappedConvNeXt
 from priordiff.models.mel_diffwave import MelDiffWave
+from priordiff.models.mel_transformer import MelTransformer
 from priordiff.models.text_encoder import EncodedText, TextEncoder
 
-__all__ = ["ConvNeXtBlock", "DiffWave", "EncodedText", "LappedConvNeXt", "MelDiffWave", "TextEncoder"]
+__all__ = [
+    "ConvNeXtBlock",
+    "DiffWave",
+    "EncodedText",
+    "LappedConvNeXt",
+    "MelDiffWave",
+    "MelTransformer",
+    "TextEncoder",
+]
