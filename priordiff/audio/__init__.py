@@ -13,6 +13,7 @@ from priordiff.audio.mel import LogMelSpectrogram
 from priordiff.audio.mel_consistency import mel_consistent
 from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.piper import JoeVoice
+from priordiff.audio.prosody import phoneme_energy, phoneme_pitch
 from priordiff.audio.splits import split
 from priordiff.audio.text import in_words, sentences_of
 from priordiff.audio.textgrid import read_textgrid, write_textgrid
@@ -36,6 +37,8 @@ __all__ = [
     "mean_boundary_error",
     "mel_consistent",
     "monotonic_durations",
+    "phoneme_energy",
+    "phoneme_pitch",
     "phonemes_of",
     "read_audio",
     "read_textgrid",
