@@ -1,5 +1,6 @@
 """Audio: files and corpora, synthetic speech, log-mel spectrograms and measures of quality."""
 
+from priordiff.audio.aligned_corpus import AlignedCorpus
 from priordiff.audio.alignment import Alignment, mean_boundary_error
 from priordiff.audio.alignment_search import monotonic_durations
 from priordiff.audio.cache import Recording
@@ -15,6 +16,7 @@ from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.piper import JoeVoice
 from priordiff.audio.prosody import phoneme_energy, phoneme_pitch
 from priordiff.audio.splits import split
+from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
 from priordiff.audio.textgrid import read_textgrid, write_textgrid
 from priordiff.audio.utterance import Utterance
@@ -22,6 +24,7 @@ from priordiff.audio.voices import EspeakVoice, Voice
 
 __all__ = [
     "AUDIO_EXTENSIONS",
+    "AlignedCorpus",
     "Alignment",
     "AudioCorpus",
     "EspeakVoice",
@@ -29,6 +32,7 @@ __all__ = [
     "KokoroVoice",
     "LogMelSpectrogram",
     "Recording",
+    "SymbolTable",
     "Utterance",
     "Voice",
     "audio_files",

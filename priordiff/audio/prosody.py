@@ -67,8 +67,8 @@ def phoneme_energy(log_mel: Tensor, durations: Tensor) -> Tensor:
     """
     if int(durations.sum()) != log_mel.shape[-1]:
         raise ValueError(
-            f"durations add up to {int(durations.sum())} frames, log_mel has {log_mel.shape[-1]}: expected as "
-            "many"
+            f"durations add up to {int(durations.sum())} frames, log_mel has {log_mel.shape[-1]}: expected "
+            "as many"
         )
     frames = log_mel.mean(dim=0)
     owners = torch.repeat_interleave(torch.arange(len(durations), device=frames.device), durations)
