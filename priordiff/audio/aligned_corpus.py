@@ -40,7 +40,7 @@ class AlignedCorpus:
     def read(
         cls, audio: AudioCorpus, directory: str | os.PathLike[str], tier: str = "phones"
     ) -> AlignedCorpus:
-        """Recordings with the TextGrids of a folder: the Montreal Forced Aligner's, or those of `make_corpus`.
+        """Recordings with TextGrids: those of the Montreal Forced Aligner, or of `make_corpus`.
 
         A recording is left out, and a warning says why, if it has no grid, the grid can't be read, or ends
         more than a tenth of a second before or after the recording.
