@@ -11,9 +11,7 @@ from torch import Tensor
 
 from priordiff.audio.utterance import Utterance
 
-__all__ = ["PAUSE", "Alignment", "mean_boundary_error"]
-
-PAUSE = "_"
+__all__ = ["Alignment", "mean_boundary_error"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,8 @@ class Alignment:
     (`of_durations`, of [`monotonic_durations`][priordiff.audio.monotonic_durations]).
 
     Attributes:
-        symbols: of the phonemes in order; a pause is `"_"`.
+        symbols: of the phonemes in order; a pause is `"_"`, or bears the punctuation mark that is written
+            there.
         starts: of each, in seconds, from 0 on, never decreasing. Each lasts until the next begins.
         end: of the last, in seconds.
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from priordiff.audio._extra import require
+from priordiff.audio.pauses import PAUSE
 from priordiff.audio.utterance import Utterance
 
 __all__ = ["international_phonemes", "separate_phonemes", "speak"]
@@ -67,7 +68,7 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
         pitch: 0 to 100, around the voice's own.
 
     Returns:
-        The speech at espeak-ng's rate of 22,050 Hz, with its phonemes.
+        The speech at espeak-ng's rate of 22,050 Hz, with its phonemes; all pauses are `"_"`.
 
     Raises:
         ImportError: `espeakng-loader` is not installed.
@@ -77,8 +78,8 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
         >>> utterance = speak("Hello.")
         >>> utterance.sample_rate
         22050
-        >>> [symbol for symbol, start in utterance.phonemes if symbol != "_"]
-        ['h', 'ə', 'l', 'ˈoʊ']
+        >>> [symbol for symbol, start in utterance.phonemes]
+        ['_', 'h', 'ə', 'l', 'ˈoʊ', '_']
     """
     if not 80 <= rate <= 450:
         raise ValueError(f"a speaking rate of {rate} is out of range: use 80 to 450 words per minute")
@@ -96,7 +97,7 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
                 symbol = event[0].id.string.decode("utf-8", "replace")
                 # Pauses of several lengths have mnemonics of their own; their length is in the samples
                 # already.
-                events.append(("_" if symbol.startswith("_") or not symbol else symbol, event[0].sample))
+                events.append((PAUSE if symbol.startswith("_") or not symbol else symbol, event[0].sample))
             event = ctypes.cast(ctypes.byref(event[0], ctypes.sizeof(_Event)), ctypes.POINTER(_Event))
         return 0
 
@@ -117,7 +118,7 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
             ctypes.c_void_p,
         ]
         library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, _CHARS_UTF8, None, None)
-    if all(symbol == "_" for symbol, _ in events):
+    if all(symbol == PAUSE for symbol, _ in events):
         raise ValueError(f"espeak-ng finds nothing to speak in {text!r}")
     waveform = torch.from_numpy(np.concatenate(chunks).astype(np.float32) / 32768)
     return Utterance(waveform, sample_rate, _sounding(events, len(waveform)))
@@ -215,9 +216,9 @@ def _sounding(events: list[tuple[str, int]], num_samples: int) -> list[tuple[str
     """The phonemes that last at least one sample, pauses joined, with a pause for what precedes the first."""
     phonemes: list[tuple[str, int]] = []
     for (symbol, start), end in zip(
-        [("_", 0), *events], [start for _, start in events] + [num_samples], strict=True
+        [(PAUSE, 0), *events], [start for _, start in events] + [num_samples], strict=True
     ):
-        is_repeated_pause = symbol == "_" and phonemes and phonemes[-1][0] == "_"
+        is_repeated_pause = symbol == PAUSE and phonemes and phonemes[-1][0] == PAUSE
         if start < min(end, num_samples) and not is_repeated_pause:
             phonemes.append((symbol, start))
     return phonemes

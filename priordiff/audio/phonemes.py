@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 
 from priordiff.audio.espeak import separate_phonemes
+from priordiff.audio.pauses import BLANK, MARKS
 
-__all__ = ["BLANK", "MARKS", "phonemes_of"]
+__all__ = ["phonemes_of"]
 
-BLANK = " "
-MARKS = frozenset(",;:.!?")
-
-_CLAUSES = re.compile(r"\s*([,;:.!?]+)\s*")
+_CLAUSES = re.compile(rf"\s*([{MARKS}]+)\s*")
 
 
 def phonemes_of(text: str, voice: str = "en-us") -> list[str]:

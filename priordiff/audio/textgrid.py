@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from priordiff.audio._extra import require
-from priordiff.audio.alignment import PAUSE, Alignment
+from priordiff.audio.alignment import Alignment
+from priordiff.audio.pauses import PAUSE
 from priordiff.files import atomic_path
 
 __all__ = ["read_textgrid", "write_textgrid"]
@@ -62,7 +63,8 @@ def write_textgrid(
 ) -> None:
     """Writes an alignment as a TextGrid, whole or not at all.
 
-    Pauses are intervals without a label; a phoneme without duration has none.
+    A pause is an interval without a label, or with the mark that it is named after; a phoneme without
+    duration has none.
 
     Args:
         path: of the file.

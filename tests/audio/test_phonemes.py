@@ -5,7 +5,8 @@ import pytest
 pytest.importorskip("espeakng_loader")
 
 from priordiff.audio import speak
-from priordiff.audio.phonemes import BLANK, MARKS, phonemes_of
+from priordiff.audio.pauses import BLANK, MARKS, PAUSE
+from priordiff.audio.phonemes import phonemes_of
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_an_unknown_voice_is_an_error() -> None:
 )
 def test_what_espeak_speaks_is_what_it_was_said_to_speak(text: str) -> None:
     told = [symbol for symbol in phonemes_of(text) if symbol != BLANK and symbol not in MARKS]
-    assert [symbol for symbol, _ in speak(text).phonemes if symbol != "_"] == told
+    assert [symbol for symbol, _ in speak(text).phonemes if symbol != PAUSE] == told
 
 
 def test_words_of_another_language_leave_no_marks_of_the_switch() -> None:
