@@ -21,7 +21,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 from priordiff import VocoderPipeline
-from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.audio import AudioCorpus, LogMelSpectrogram, mel_consistent
 from priordiff.training import load_config
 from vocoder.configuration import VocoderConfig
 from vocoder.data import prepare_corpus
@@ -47,6 +47,11 @@ def main() -> None:
         pipeline = _load(arguments.runs / f"{prior}-seed{arguments.seed}" / "model")
         log_mel = LogMelSpectrogram(**pipeline.config.mel)
         sounds[f"{prior}-noise"] = prior_noise(pipeline, log_mel(target[None]), seed=0)
+        noise = sounds[f"{prior}-noise"]
+        steps = pipeline.config.num_consistency_steps
+        sounds[f"{prior}-noise-consistent"] = mel_consistent(
+            noise[None], log_mel(target[None]), log_mel, steps
+        )[0]
         sounds[f"{prior}-sample"] = synthesize(pipeline, target, seed=0, num_consistency_steps=0)
         sounds[prior] = synthesize(pipeline, target, seed=0)
     _draw(sounds, log_mel, arguments.output / "vocoder.png")
@@ -78,16 +83,19 @@ def _draw(sounds: dict[str, Tensor], log_mel: LogMelSpectrogram, file: Path) -> 
     frames = {name: log_mel(waveform[None])[0] for name, waveform in sounds.items()}
     low, high = float(frames["recording"].min()), float(frames["recording"].max())
     titles = [
-        [("recording", "the recording"), None],
-        [(f"{BASELINE}-noise", "N(0, I)"), (BASELINE, "what a network makes of it")],
-        [
-            ("spectral-noise", "N(0, Σ), Σ from the mel spectrogram"),
-            ("spectral", "what a network makes of it"),
-        ],
+        [("recording", "the recording"), None, None],
+        *(
+            [
+                (f"{prior}-noise", noise),
+                (f"{prior}-sample", "what a network makes of it"),
+                (prior, "brought closer to its mel"),
+            ]
+            for prior, noise in ((BASELINE, "N(0, I)"), ("spectral", "N(0, Σ), Σ from the mel"))
+        ),
     ]
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    for row, pair in zip(figure.subplots(3, 2), titles, strict=True):
-        for axes, panel in zip(row, pair, strict=True):
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    for row, panels in zip(figure.subplots(3, 3), titles, strict=True):
+        for axes, panel in zip(row, panels, strict=True):
             axes.set_axis_off()
             if panel is not None:
                 axes.imshow(
