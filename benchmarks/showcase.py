@@ -54,7 +54,7 @@ def main() -> None:
         )[0]
         sounds[f"{prior}-sample"] = synthesize(pipeline, target, seed=0, num_consistency_steps=0)
         sounds[prior] = synthesize(pipeline, target, seed=0)
-    _draw(sounds, log_mel, arguments.output / "vocoder.png")
+    _draw(sounds, pipeline.sample_rate, arguments.output / "vocoder.png")
 
     voice = _load(arguments.voice)
     with tempfile.TemporaryDirectory() as cache:
@@ -77,11 +77,19 @@ def _load(folder: Path) -> VocoderPipeline:
     return pipeline
 
 
-def _draw(sounds: dict[str, Tensor], log_mel: LogMelSpectrogram, file: Path) -> None:
+def _narrow_band(waveform: Tensor, sample_rate: int, highest: float = 4000.0) -> Tensor:
+    """Decibels (bins, frames) up to a frequency, fine enough for the harmonics of a voice."""
+    n_fft = 1024
+    spectrum = torch.stft(waveform, n_fft, 128, window=torch.hann_window(n_fft), return_complex=True)
+    return 20 * spectrum[: int(highest * n_fft / sample_rate)].abs().clamp(min=1e-5).log10()
+
+
+def _draw(sounds: dict[str, Tensor], sample_rate: int, file: Path) -> None:
     from matplotlib.figure import Figure
 
-    frames = {name: log_mel(waveform[None])[0] for name, waveform in sounds.items()}
-    low, high = float(frames["recording"].min()), float(frames["recording"].max())
+    frames = {name: _narrow_band(waveform, sample_rate) for name, waveform in sounds.items()}
+    high = float(frames["recording"].max())
+    low = high - 60
     titles = [
         [("recording", "the recording"), None, None],
         *(

@@ -15,6 +15,7 @@ _OTHER_TENSOR = "prepares the image before the noise, so that apply_prior would 
 
 # By the name of the class; those that derive from it are meant, too.
 BY_HAND = {
+    "AudioDiffusionPipeline": "encodes with a solver's steps of its own, with formulas for white noise",
     "ChronoEditPipeline": "cuts frames out of what the solver remembers, which is white",
     "Cosmos2TextToImagePipeline": _SCALING,
     "Cosmos2VideoToWorldPipeline": _SCALING,
