@@ -17,6 +17,7 @@ import diffusers
 __all__ = ["Command", "experiment_parser", "named_configurations", "run_command_line"]
 
 _EXIT_BAD_INPUT, _EXIT_INTERRUPTED = 2, 130
+_SEEDS = "--seeds"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def experiment_parser(
         configs: Folder of the configurations that have names.
         output: Default folder of the runs.
     """
-    parser = argparse.ArgumentParser(
+    parser = _ExperimentParser(
         prog=prog,
         description=description,
         epilog="Any value of the configuration can be overridden: training.num_steps=500 ...\n\n" + examples,
@@ -98,18 +99,9 @@ def experiment_parser(
     names = ", ".join(named_configurations(configs))
     parser.add_argument("--config", default="demo", help=f"{names} or a YAML file (default: demo)")
     parser.add_argument("--output", default=output, type=Path, help=f"folder of the runs (default: {output})")
-    parser.add_argument(
-        "--seeds", nargs="+", action=_SeedsThenOverrides, help="train every model once for each seed"
-    )
+    parser.add_argument(_SEEDS, nargs="+", type=int, help="train every model once for each seed")
     parser.add_argument("--resume", action="store_true", help="continue what an earlier call has begun")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        action=_MoreOverrides,
-        default=[],
-        metavar="key=value",
-        help="values of the configuration",
-    )
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values of the configuration")
     return parser
 
 
@@ -118,35 +110,15 @@ def named_configurations(configs: Path) -> list[str]:
     return sorted(path.stem for path in configs.glob("*.yaml"))
 
 
-class _MoreOverrides(argparse.Action):
-    """Adds overrides to those that the seeds have left."""
+class _ExperimentParser(argparse.ArgumentParser):
+    """Ends the seeds where no integer follows, so that overrides may."""
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        setattr(namespace, self.dest, [*(getattr(namespace, self.dest, None) or []), *values])
-
-
-class _SeedsThenOverrides(argparse.Action):
-    """Takes the seeds from what follows an option, and keeps the overrides that follow them."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        try:
-            seeds = [int(value) for value in values if "=" not in value]
-        except ValueError:
-            seeds = []
-        if not seeds:
-            parser.error(f"{option_string} {' '.join(values)}: expected integers")
-        setattr(namespace, self.dest, seeds)
-        if overrides := [value for value in values if "=" in value]:
-            namespace.overrides = [*(getattr(namespace, "overrides", None) or []), *overrides]
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        arguments = list(sys.argv[1:] if args is None else args)
+        if _SEEDS in arguments:
+            first = arguments.index(_SEEDS)
+            rest = arguments[first + 1 :]
+            ends = (i for i, each in enumerate(rest) if "=" in each or each.startswith("--"))
+            count = next(ends, len(rest))
+            arguments = [*arguments[:first], *rest[count:], _SEEDS, *rest[:count]]
+        return super().parse_intermixed_args(arguments, namespace)

@@ -25,6 +25,7 @@ class EncodedText:
     Attributes:
         condition: for each frame, (batch, channels, frames), zero in the padding.
         mask: True where a frame is no padding, (batch, frames).
+        symbols: index of the phoneme that each frame belongs to, int64 (batch, frames), 0 in the padding.
         phonemes: for each phoneme, (batch, phonemes, channels): what the durations, pitch and energy are
             predicted from.
         durations: int (batch, phonemes): those that were given, or the predicted ones.
@@ -35,6 +36,7 @@ class EncodedText:
 
     condition: Tensor
     mask: Tensor
+    symbols: Tensor
     phonemes: Tensor
     durations: Tensor
     log_durations: Tensor
@@ -154,6 +156,7 @@ class TextEncoder(ModelMixin, ConfigMixin):
         return EncodedText(
             condition=rearrange(to_frames(x, durations), "b f c -> b c f"),
             mask=frame_mask(durations),
+            symbols=to_frames(symbols, durations),
             phonemes=encoded,
             durations=durations,
             log_durations=log_durations,

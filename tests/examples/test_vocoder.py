@@ -172,7 +172,7 @@ def test_resuming_a_finished_experiment_changes_nothing_and_writes_the_report_ag
         before, after = experiment / f"{prior}-seed0", again / f"{prior}-seed0"
         assert_same_weights(before, after)
         assert (before / "metrics.jsonl").read_text() == (after / "metrics.jsonl").read_text()
-        scores = [read_scores(run) for run in (before, after)]
+        scores = [read_scores(run, SCORES) for run in (before, after)]
         for score in scores:
             del score["real_time_factor"]
         assert scores[0] == scores[1]
