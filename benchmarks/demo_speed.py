@@ -110,11 +110,11 @@ class Demo:
 
     def minutes(self, step_seconds: float) -> float:
         """About how many minutes the whole demo takes."""
-        from vocoder.duration import time_left_of
-        from vocoder.experiment import runs_of
+        from priordiff.experiments import time_left_of
+        from vocoder.experiment import VocoderExperiment
 
-        runs = runs_of(self.whole, [0], self.folder / "none")
-        return time_left_of(runs, self.whole).steps() * step_seconds / 60
+        experiment = VocoderExperiment(self.whole, [0], self.folder / "none")
+        return time_left_of(experiment, experiment.runs()).steps() * step_seconds / 60
 
     def _train(self, precision: str) -> tuple[str, list[float]]:
         """The precision of a short training, and the seconds of its steps after the first."""

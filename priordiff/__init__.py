@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from priordiff.estimators import (
         AxisCovarianceEstimator,
         ClassMomentsEstimator,
+        EncodedTextEstimator,
         FourierPowerEstimator,
         LearnedDiagonalEstimator,
         LearnedMelSpectrumEstimator,
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
         MelEnergyEstimator,
         MelSpectrumEstimator,
         OffsetNoiseEstimator,
+        PhonemeEstimator,
         PriorEstimator,
         SpecGradEstimator,
         VideoNoiseEstimator,
     )
     from priordiff.losses import prior_loss
-    from priordiff.models import DiffWave, LappedConvNeXt
+    from priordiff.models import DiffWave, LappedConvNeXt, MelDiffWave, MelTransformer, TextEncoder
     from priordiff.pipelines import VocoderPipeline, apply_prior
     from priordiff.priors import (
         DensePrior,
@@ -55,6 +57,7 @@ __all__ = [
     "DiagonalPrior",
     "DiffWave",
     "DiffusionPipeline",
+    "EncodedTextEstimator",
     "FourierPowerEstimator",
     "FractionalDDPMScheduler",
     "GaussianPrior",
@@ -66,17 +69,21 @@ __all__ = [
     "LowRankPrior",
     "MaskedPrior",
     "MeanEstimator",
+    "MelDiffWave",
     "MelEnergyEstimator",
     "MelSpectrumEstimator",
+    "MelTransformer",
     "ModelMixin",
     "OffsetNoiseEstimator",
     "PaddedPrior",
+    "PhonemeEstimator",
     "PriorEstimator",
     "PriorGradScheduler",
     "SchedulerMixin",
     "SpecGradEstimator",
     "SpectralPrior",
     "StftPrior",
+    "TextEncoder",
     "VideoNoiseEstimator",
     "VocoderPipeline",
     "apply_prior",

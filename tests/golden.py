@@ -1,4 +1,4 @@
-"""Numbers computed with the published code, for a small vocoder with random weights."""
+"""Numbers computed with the published code, for small networks with random weights."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PRIOR_CONDITIONS = {
 }
 
 
-class Golden:
-    """One file of numbers, the network with its weights and the white noise in the order of drawing."""
+class GoldenNumbers:
+    """One file of numbers, and the published network's weights."""
 
     def __init__(self, name: str) -> None:
         with safe_open(FIXTURES / f"{name}.safetensors", "pt") as file:
@@ -29,13 +29,6 @@ class Golden:
             self.tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         self.seed = int(self.metadata["seed"])
         self.weights = self._fill(json.loads((FIXTURES / f"{name}.state.json").read_text()))
-        self.model = DiffWave.from_neuralspeech(
-            self.weights,
-            dilation_cycle_length=int(self.metadata["cyc"]),
-            prior_condition=PRIOR_CONDITIONS[name],
-        ).eval()
-        self.estimator = MelEnergyEstimator(hop_length=256)
-        self.estimator.energy_min.copy_(self.tensors["energy_min"].squeeze())
 
     def _fill(self, shapes: dict[str, list[int]]) -> dict[str, Tensor]:
         random = np.random.RandomState(self.seed)
@@ -47,6 +40,20 @@ class Golden:
         state_dict["output_projection.weight"] *= 0.4
         state_dict["output_projection.bias"] *= 0.02
         return state_dict
+
+
+class Golden(GoldenNumbers):
+    """A vocoder: its numbers, the network, and the white noise in the order of drawing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.model = DiffWave.from_neuralspeech(
+            self.weights,
+            dilation_cycle_length=int(self.metadata["cyc"]),
+            prior_condition=PRIOR_CONDITIONS[name],
+        ).eval()
+        self.estimator = MelEnergyEstimator(hop_length=256)
+        self.estimator.energy_min.copy_(self.tensors["energy_min"].squeeze())
 
     def draws(self, count: int) -> list[Tensor]:
         random = np.random.RandomState(self.seed + 2)

@@ -29,6 +29,9 @@ EXTRAS = [
     "espeakng_loader",
     "auraloss",
     "pyworld",
+    "praatio",
+    "monotonic_alignment_search",
+    "kitten_text_processing",
     "accelerate",
     "omegaconf",
     "tensorboard",
@@ -46,7 +49,9 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "models": ({"lapped_transform"}, {"torchaudio", "accelerate"}),
     "audio": ({"files"}, {"diffusers", "accelerate"}),
     "pipelines": ({"priors", "estimators", "schedulers", "losses", "models", "audio"}, {"accelerate"}),
-    "training": (set(ROOMS) - {"report"}, {"examples"}),
+    "training": (set(ROOMS) - {"report", "experiments", "command_line"}, {"examples"}),
+    "experiments": (set(ROOMS), {"examples"}),
+    "command_line": (set(), {"torchaudio", "accelerate", "examples"}),
     "report": ({"files", "audio"}, {"examples"}),
 }
 

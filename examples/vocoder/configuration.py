@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from priordiff.experiments.speech import MelConfig, SpeechConfig
 from priordiff.pipelines import SOLVERS
 from priordiff.training import ADJUSTABLE, TrainingConfig, expect
 from vocoder.priors import BASELINE, PRIORS
@@ -16,49 +17,18 @@ NETWORKS = ("frames", "diffwave")
 
 
 @dataclass
-class CorpusConfig:
-    """Where the recordings come from.
+class CorpusConfig(SpeechConfig):
+    """Where the recordings come from, and what is cut out of them.
 
     Args:
-        directory: LJSpeech's layout or any folder of audio files; null makes a corpus with espeak-ng.
-        cache_directory: where the made corpus and the decoded samples are kept.
-        validation_fraction: share of the recordings that is held out.
-        min_seconds: shorter recordings are skipped.
         crop_frames: mel frames of a training sample.
     """
 
-    directory: str | None = None
-    cache_directory: str = field(default="data", metadata=ADJUSTABLE)
-    validation_fraction: float = 0.05
-    min_seconds: float = 1.0
     crop_frames: int = 62
 
     def __post_init__(self) -> None:
-        expect(self, "validation_fraction", 0 < self.validation_fraction < 1, "a number between 0 and 1")
-        expect(self, "directory", self.directory != "", "a folder, or null for a corpus made by espeak-ng")
-        expect(self, "min_seconds", self.min_seconds >= 0.5, "at least 0.5 seconds, which the measures need")
+        super().__post_init__()
         expect(self, "crop_frames", self.crop_frames >= 4, "an integer of at least 4")
-
-
-@dataclass
-class MelConfig:
-    """Arguments of `priordiff.audio.LogMelSpectrogram`."""
-
-    sample_rate: int = 22050
-    n_fft: int = 1024
-    hop_length: int = 256
-    win_length: int = 1024
-    n_mels: int = 80
-    f_min: float = 0.0
-    f_max: float = 8000.0
-
-    def __post_init__(self) -> None:
-        expect(self, "sample_rate", self.sample_rate >= 8000, "at least 8000 Hz, which the measures need")
-        expect(self, "n_mels", self.n_mels >= 14, "at least 14 bands, which mel-cepstral distortion needs")
-        shortest = self.sample_rate // 8
-        expect(
-            self, "hop_length", 0 < self.hop_length <= shortest, f"1 to {shortest} samples, an eighth second"
-        )
 
 
 @dataclass

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TypedDict
 
 import torch
-from accelerate import PartialState
 from torch import Tensor
 
-from priordiff.audio import AudioCorpus, LogMelSpectrogram, make_corpus, split
+from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.experiments.speech import prepare_speech
 from priordiff.training import Draw
 from vocoder.configuration import VocoderConfig
 
@@ -41,26 +38,9 @@ class NoisyCrop(Crop):
 
 def prepare_corpus(config: VocoderConfig) -> tuple[AudioCorpus, AudioCorpus]:
     """The training and validation recordings, made or decoded on first use by the main process."""
-    corpus = config.corpus
-    cache = Path(corpus.cache_directory)
     frames = config.longest_crop + 2 * MARGIN_FRAMES
     crop_seconds = frames * config.mel.hop_length / config.mel.sample_rate
-    state = PartialState()
-    with state.main_process_first():
-        if corpus.directory is None:
-            directory = cache / "espeak"
-            make_corpus(directory, progress=state.is_main_process)
-        else:
-            directory = Path(corpus.directory)
-        name = hashlib.blake2b(os.fsencode(os.path.realpath(directory)), digest_size=6).hexdigest()
-        recordings = AudioCorpus.prepare(
-            directory,
-            cache / "cache" / f"{directory.name}-{name}",
-            config.mel.sample_rate,
-            min_seconds=max(corpus.min_seconds, crop_seconds),
-            progress=state.is_main_process,
-        )
-    return split(recordings, corpus.validation_fraction)
+    return prepare_speech(config.corpus, config.mel.sample_rate, crop_seconds)
 
 
 class CropDataset:

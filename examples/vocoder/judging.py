@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 from priordiff import VocoderPipeline
 from priordiff.audio import AudioCorpus, LogMelSpectrogram, mel_consistent, write_audio
 from priordiff.audio.metrics import average_scores, evaluate_speech
-from priordiff.files import write_text
+from priordiff.experiments import EVALUATION, write_scores
 from vocoder.configuration import VocoderConfig
 from vocoder.prior_task import held_out_nll
 from vocoder.targets import evaluation_targets, prior_noise, synthesize, whole_texts
@@ -26,14 +25,14 @@ __all__ = [
     "SCORES",
     "evaluate_run",
     "mean_scores",
-    "read_scores",
 ]
 
-SCORES = "scores.json"
-SAMPLE_SCORES = "samples.json"
-NOISE_SCORES = "noise.json"
-CONSISTENT_NOISE_SCORES = "consistent_noise.json"
-RECORDING_SCORES = "recordings.json"
+# What `priordiff.experiments.read_scores` finds them under.
+SCORES = "scores"
+SAMPLE_SCORES = "samples"
+NOISE_SCORES = "noise"
+CONSISTENT_NOISE_SCORES = "consistent_noise"
+RECORDING_SCORES = "recordings"
 
 
 def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus) -> dict[str, float]:
@@ -54,8 +53,6 @@ def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus
     pipeline.set_progress_bar_config(disable=True)
     log_mel = LogMelSpectrogram(**pipeline.config.mel)
     targets = evaluation_targets(config, validation)
-    folder = directory / "evaluation"
-    folder.mkdir(exist_ok=True)
     started = time.perf_counter()
     predictions = [synthesize(pipeline, target, seed) for seed, target in enumerate(targets)]
     computing = time.perf_counter() - started
@@ -70,28 +67,23 @@ def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus
     mels = [log_mel(target[None]) for target in targets]
     noises = [prior_noise(pipeline, mel, seed) for seed, mel in enumerate(mels)]
     nll = held_out_nll(pipeline.estimator, targets, log_mel)
-    _write(folder / NOISE_SCORES, {**scores_of(noises), "nll": nll})
-    _write(folder / RECORDING_SCORES, scores_of(targets))
+    write_scores(directory, NOISE_SCORES, {**scores_of(noises), "nll": nll})
+    write_scores(directory, RECORDING_SCORES, scores_of(targets))
     if num_steps := config.evaluation.num_consistency_steps:
         samples = [
             synthesize(pipeline, target, seed, num_consistency_steps=0) for seed, target in enumerate(targets)
         ]
-        _write(folder / SAMPLE_SCORES, scores_of(samples))
+        write_scores(directory, SAMPLE_SCORES, scores_of(samples))
         pairs = zip(noises, mels, strict=True)
         better = [mel_consistent(noise[None], mel, log_mel, num_steps)[0] for noise, mel in pairs]
-        _write(folder / CONSISTENT_NOISE_SCORES, {**scores_of(better), "nll": nll})
+        write_scores(directory, CONSISTENT_NOISE_SCORES, {**scores_of(better), "nll": nll})
     shown = zip(validation.recordings, predictions[: config.evaluation.report_utterances], strict=False)
     for recording, prediction in shown:
-        file = folder / f"{recording.name}.wav"
+        file = directory / EVALUATION / f"{recording.name}.wav"
         file.parent.mkdir(parents=True, exist_ok=True)  # names hold the folders that recordings lie in
         write_audio(file, prediction, pipeline.sample_rate)
-    _write(folder / SCORES, result)  # at last: it says that the rest is there
+    write_scores(directory, SCORES, result)  # at last: it says that the rest is there
     return result
-
-
-def read_scores(directory: Path, name: str = SCORES) -> dict[str, float]:
-    """What `evaluate_run` has stored in a run's folder under a name."""
-    return json.loads((directory / "evaluation" / name).read_text(encoding="utf-8"))
 
 
 def mean_scores(
@@ -107,7 +99,3 @@ def mean_scores(
         evaluate_speech(prediction, target, sample_rate, log_mel, text)
         for prediction, target, text in triples
     )
-
-
-def _write(file: Path, scores: dict[str, float]) -> None:
-    write_text(file, json.dumps(scores, indent=2) + "\n")

@@ -15,8 +15,8 @@ from torch import Tensor
 from priordiff import VocoderPipeline
 from priordiff.audio import AUDIO_EXTENSIONS, LogMelSpectrogram, audio_files, read_audio, write_audio
 from priordiff.audio.metrics import log_mel_mae
+from priordiff.experiments import make_writable
 from priordiff.pipelines.solvers import checked_steps, with_solver
-from vocoder.output import make_writable
 from vocoder.targets import synthesize
 
 __all__ = ["find_model", "synthesize_files"]

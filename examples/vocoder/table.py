@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from priordiff.audio.metrics import SPEECH_METRICS
+from priordiff.experiments import Curve, first_reached, mean_curve, minutes_of, read_scores
 from priordiff.report import Cell, Column, Report
 from vocoder.configuration import VocoderConfig
-from vocoder.curves import Curve, first_reached, mean_curve, minutes_of
-from vocoder.experiment import Run, config_of
 from vocoder.judging import (
     CONSISTENT_NOISE_SCORES,
     NOISE_SCORES,
     RECORDING_SCORES,
     SAMPLE_SCORES,
-    read_scores,
+    SCORES,
 )
 from vocoder.priors import BASELINE, PRIORS
+from vocoder.run import VocoderRun
 
 __all__ = ["add_table"]
 
@@ -23,9 +23,9 @@ _NOTHING: list[Cell] = [None, None, None]
 _NETWORKS = {"frames": "ConvNeXt on MDCT coefficients", "diffwave": "DiffWave"}
 
 
-def add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[Run]]) -> None:
+def add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[VocoderRun]]) -> None:
     """Adds the table, in which the models of each name are the runs over different seeds."""
-    scores = {run: read_scores(run.directory) for runs in by_name.values() for run in runs}
+    scores = {run: read_scores(run.directory, SCORES) for runs in by_name.values() for run in runs}
     measured = [name for name in SPEECH_METRICS if any(name in score for score in scores.values())]
     columns = [
         Column(metric.label, metric.unit, better=metric.better)
@@ -48,7 +48,7 @@ def add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[Run
             *([scores[run].get(key) for run in runs] for key in measured),
             None,
             [scores[run]["real_time_factor"] for run in runs],
-            [minutes_of(run) for run in runs],
+            [minutes_of(run.directory) for run in runs],
             None if runs in isotropic else _cost(baseline, mean_curve(runs, "log_mel_mae")[-1][1]),
         ]
     if consistent:
@@ -60,7 +60,7 @@ def add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[Run
     if consistent:
         noises["noise alone, made consistent"] = CONSISTENT_NOISE_SCORES
     for prior, runs in {runs[0].prior: runs for runs in reversed(by_name.values())}.items():
-        minutes = [minutes_of(run, of_prior=True) for run in runs] if runs[0].learned_prior else None
+        minutes = [minutes_of(run.needs) for run in runs if run.needs] or None
         for noise, file in noises.items():
             stored = [read_scores(run.directory, file) for run in runs]
             cells = ([score.get(key) for score in stored] for key in [*measured, "nll"])
@@ -77,10 +77,10 @@ def add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[Run
     report.table(columns, rows, baseline=baseline_row, caption=". ".join(captions))
 
 
-def _described(run: Run, config: VocoderConfig) -> str:
-    choice, evaluation, training = PRIORS[run.prior], config.evaluation, config_of(run, config).training
-    network = _NETWORKS[config_of(run, config).network]
-    parameters = read_scores(run.directory)["parameters"]
+def _described(run: VocoderRun, config: VocoderConfig) -> str:
+    choice, evaluation, training = PRIORS[run.prior], config.evaluation, run.training
+    network = _NETWORKS[run.config.network]
+    parameters = read_scores(run.directory, SCORES)["parameters"]
     solver = evaluation.solver or choice.solver
     return (
         f"{choice.description}; {network} of {parameters:,} parameters, {training.num_steps:,} steps of "

@@ -1,5 +1,8 @@
 """Audio: files and corpora, synthetic speech, log-mel spectrograms and measures of quality."""
 
+from priordiff.audio.aligned_corpus import AlignedCorpus
+from priordiff.audio.alignment import Alignment, mean_boundary_error
+from priordiff.audio.alignment_search import monotonic_durations
 from priordiff.audio.cache import Recording
 from priordiff.audio.corpus import AudioCorpus
 from priordiff.audio.demo_corpus import make_corpus
@@ -9,26 +12,43 @@ from priordiff.audio.folders import audio_files
 from priordiff.audio.kokoro import KokoroVoice
 from priordiff.audio.mel import LogMelSpectrogram
 from priordiff.audio.mel_consistency import mel_consistent
+from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.piper import JoeVoice
+from priordiff.audio.prosody import phoneme_energy, phoneme_pitch
 from priordiff.audio.splits import split
+from priordiff.audio.symbols import SymbolTable
+from priordiff.audio.text import in_words, sentences_of
+from priordiff.audio.textgrid import read_textgrid, write_textgrid
 from priordiff.audio.utterance import Utterance
 from priordiff.audio.voices import EspeakVoice, Voice
 
 __all__ = [
     "AUDIO_EXTENSIONS",
+    "AlignedCorpus",
+    "Alignment",
     "AudioCorpus",
     "EspeakVoice",
     "JoeVoice",
     "KokoroVoice",
     "LogMelSpectrogram",
     "Recording",
+    "SymbolTable",
     "Utterance",
     "Voice",
     "audio_files",
+    "in_words",
     "make_corpus",
+    "mean_boundary_error",
     "mel_consistent",
+    "monotonic_durations",
+    "phoneme_energy",
+    "phoneme_pitch",
+    "phonemes_of",
     "read_audio",
+    "read_textgrid",
+    "sentences_of",
     "speak",
     "split",
     "write_audio",
+    "write_textgrid",
 ]

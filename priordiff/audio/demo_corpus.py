@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from priordiff.audio.alignment import Alignment
 from priordiff.audio.files import write_audio
+from priordiff.audio.textgrid import write_textgrid
 from priordiff.audio.voices import EspeakVoice, Voice
 from priordiff.files import remove_partials, write_text
 
@@ -26,7 +28,7 @@ __all__ = ["make_corpus", "shipped_sentences"]
 _logger = logging.getLogger(__name__)
 
 _MARKER = "corpus.json"
-_VERSION = 2
+_VERSION = 3
 _NOISE_RMS = 10 ** (-60 / 20)
 _SPEECH_GAIN = 0.9
 # Consecutive sentences change the speaker, every round of speakers the rate, every round of rates the pitch.
@@ -71,8 +73,9 @@ def make_corpus(
 ) -> Path:
     """Makes a synthetic speech corpus in LJSpeech's layout, unless the directory holds it already.
 
-    `metadata.csv` (`id|text|normalised text`) and `wavs/ID.wav` (the voice's rate, 16 bits, mono), over white
-    noise of −60 dBFS RMS, and `corpus.json`, which names the voices with their licences. The files are the
+    `metadata.csv` (`id|text|normalised text`), `wavs/ID.wav` (the voice's rate, 16 bits, mono), over white
+    noise of −60 dBFS RMS, `textgrids/ID.TextGrid`, which says when each phoneme sounds and which Praat shows,
+    and `corpus.json`, which names the voices with their licences. The files are the
     same, byte for byte, wherever the same versions of this package, of the voices and of numpy make them, as
     far as the voices are deterministic. An interrupted call is continued by the next one; a corpus made with
     other settings or versions is replaced.
@@ -88,7 +91,7 @@ def make_corpus(
         The directory.
 
     Raises:
-        ImportError: `espeakng-loader` is not installed.
+        ImportError: `priordiff[audio]` is not installed.
         ValueError: a sentence is blank or holds a bar or a line break.
         FileExistsError: the directory holds files that this function did not make.
         OSError: the directory cannot be written; no file in it is incomplete.
@@ -115,19 +118,22 @@ def make_corpus(
     directory.mkdir(parents=True, exist_ok=True)
     if made is None and any(not path.name.startswith(".") for path in directory.iterdir()):
         raise FileExistsError(f"{directory} holds other files: name an empty or new folder for the corpus")
-    wavs = directory / "wavs"
+    wavs, grids = directory / "wavs", directory / "textgrids"
     if made != {**recipe, "complete": False}:
-        for outdated in [directory / "metadata.csv", *wavs.glob("demo-*.wav")]:
-            outdated.unlink(missing_ok=True)
+        outdated = [*wavs.glob("demo-*.wav"), *grids.glob("demo-*.TextGrid")]
+        for file in [directory / "metadata.csv", *outdated]:
+            file.unlink(missing_ok=True)
         write_text(directory / _MARKER, json.dumps({**recipe, "complete": False}, indent=2))
-    wavs.mkdir(exist_ok=True)
-    for folder in (directory, wavs):
+    for folder in (wavs, grids):
+        folder.mkdir(exist_ok=True)
+    for folder in (directory, wavs, grids):
         remove_partials(folder, shared=True)
     _logger.info("making a corpus of %d utterances in %s", len(sentences), directory)
     for index, sentence in enumerate(tqdm(sentences, "speaking", disable=None if progress else True)):
         path = wavs / f"{_name(index)}.wav"
         if not path.exists():
             utterance = voices[index % len(voices)].speak(sentence)
+            write_textgrid(grids / f"{_name(index)}.TextGrid", Alignment.of_utterance(utterance))
             write_audio(path, _over_noise(utterance.waveform, index), utterance.sample_rate)
     rows = "".join(f"{_name(index)}|{sentence}|{sentence}\n" for index, sentence in enumerate(sentences))
     write_text(directory / "metadata.csv", rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +15,20 @@ import numpy as np
 import torch
 
 from priordiff.audio._extra import require
+from priordiff.audio.pauses import PAUSE
 from priordiff.audio.utterance import Utterance
 
-__all__ = ["international_phonemes", "speak"]
+__all__ = ["international_phonemes", "separate_phonemes", "speak"]
 
 # Constants of espeak-ng's speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_PHONEME_EVENTS = 0x0001
+_INITIALIZE_PHONEMES_IN_IPA = 0x0002
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _PHONEMES_IPA = 0x02
+_SEPARATOR = "_"
+_LANGUAGE_SWITCH = re.compile(r"\([\w-]+\)")  # around a foreign word
 _RATE, _PITCH = 1, 3
 _EVENT_LIST_TERMINATED, _EVENT_PHONEME = 0, 7
 
@@ -63,7 +68,7 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
         pitch: 0 to 100, around the voice's own.
 
     Returns:
-        The speech at espeak-ng's rate of 22,050 Hz, with its phonemes.
+        The speech at espeak-ng's rate of 22,050 Hz, with its phonemes; all pauses are `"_"`.
 
     Raises:
         ImportError: `espeakng-loader` is not installed.
@@ -73,8 +78,8 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
         >>> utterance = speak("Hello.")
         >>> utterance.sample_rate
         22050
-        >>> [symbol for symbol, start in utterance.phonemes if symbol != "_"]
-        ['h', '@', 'l', "'oU"]
+        >>> [symbol for symbol, start in utterance.phonemes]
+        ['_', 'h', 'ə', 'l', 'ˈoʊ', '_']
     """
     if not 80 <= rate <= 450:
         raise ValueError(f"a speaking rate of {rate} is out of range: use 80 to 450 words per minute")
@@ -92,7 +97,7 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
                 symbol = event[0].id.string.decode("utf-8", "replace")
                 # Pauses of several lengths have mnemonics of their own; their length is in the samples
                 # already.
-                events.append(("_" if symbol.startswith("_") or not symbol else symbol, event[0].sample))
+                events.append((PAUSE if symbol.startswith("_") or not symbol else symbol, event[0].sample))
             event = ctypes.cast(ctypes.byref(event[0], ctypes.sizeof(_Event)), ctypes.POINTER(_Event))
         return 0
 
@@ -113,7 +118,7 @@ def speak(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50) -> 
             ctypes.c_void_p,
         ]
         library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, _CHARS_UTF8, None, None)
-    if all(symbol == "_" for symbol, _ in events):
+    if all(symbol == PAUSE for symbol, _ in events):
         raise ValueError(f"espeak-ng finds nothing to speak in {text!r}")
     waveform = torch.from_numpy(np.concatenate(chunks).astype(np.float32) / 32768)
     return Utterance(waveform, sample_rate, _sounding(events, len(waveform)))
@@ -134,15 +139,35 @@ def international_phonemes(text: str, voice: str = "en-us") -> str:
         >>> international_phonemes("hello there")
         'həlˈoʊ ðˈɛɹ'
     """
-    clauses = []
+    return " ".join("".join(word) for word in separate_phonemes(text, voice))
+
+
+def separate_phonemes(text: str, voice: str = "en-us") -> list[list[str]]:
+    """What espeak-ng would say, word by word, as the phonemes that [`speak`][priordiff.audio.speak] tells of.
+
+    Args:
+        text: as in `international_phonemes`.
+        voice: a voice of espeak-ng, whose language and accent count.
+
+    Raises:
+        ImportError: `espeakng-loader` is not installed.
+        ValueError: the voice is unknown.
+
+    Example:
+        >>> separate_phonemes("hello there")
+        [['h', 'ə', 'l', 'ˈoʊ'], ['ð', 'ˈɛɹ']]
+    """
+    words: list[list[str]] = []
     with _library(voice) as (library, _):
         library.espeak_TextToPhonemes.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
         library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         rest = ctypes.c_char_p(text.encode())
+        mode = _PHONEMES_IPA | ord(_SEPARATOR) << 8
         while rest.value:  # each call says a clause, and moves on
-            said = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_IPA)
-            clauses.append(said.decode())
-    return " ".join(clause.strip() for clause in clauses if clause.strip())
+            clause = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, mode).decode()
+            plain = _LANGUAGE_SWITCH.sub("", clause)
+            words += [[phoneme for phoneme in word.split(_SEPARATOR) if phoneme] for word in plain.split()]
+    return [word for word in words if word]
 
 
 @contextmanager
@@ -157,7 +182,7 @@ def _library(voice: str) -> Iterator[tuple[ctypes.CDLL, int]]:
     with _lock:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         try:
-            options = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_DONT_EXIT
+            options = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_PHONEMES_IN_IPA | _INITIALIZE_DONT_EXIT
             sample_rate = library.espeak_Initialize(
                 _AUDIO_OUTPUT_SYNCHRONOUS, 0, str(data_path).encode(), options
             )
@@ -191,9 +216,9 @@ def _sounding(events: list[tuple[str, int]], num_samples: int) -> list[tuple[str
     """The phonemes that last at least one sample, pauses joined, with a pause for what precedes the first."""
     phonemes: list[tuple[str, int]] = []
     for (symbol, start), end in zip(
-        [("_", 0), *events], [start for _, start in events] + [num_samples], strict=True
+        [(PAUSE, 0), *events], [start for _, start in events] + [num_samples], strict=True
     ):
-        is_repeated_pause = symbol == "_" and phonemes and phonemes[-1][0] == "_"
+        is_repeated_pause = symbol == PAUSE and phonemes and phonemes[-1][0] == PAUSE
         if start < min(end, num_samples) and not is_repeated_pause:
             phonemes.append((symbol, start))
     return phonemes

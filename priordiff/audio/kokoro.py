@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import os
-import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from priordiff.audio._extra import require
-from priordiff.audio.espeak import international_phonemes
-from priordiff.audio.neural_voices import aligned, check_hash, session_with_durations
+from priordiff.audio.neural_voices import aligned, check_hash, session_with_durations, spelled
+from priordiff.audio.pauses import PAUSE
+from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.utterance import Utterance
 
 __all__ = ["KokoroVoice"]
@@ -131,29 +131,24 @@ class KokoroVoice:
         """
         if not 0.5 <= speed <= 2:
             raise ValueError(f"speed={speed} is out of range: use 0.5 to 2")
-        symbols = [symbol for symbol in self._phonemes(text) if symbol in _SYMBOLS]
-        if not any(symbol.isalpha() for symbol in symbols) or len(symbols) > _MOST_SYMBOLS:
+        phonemes = phonemes_of(text, self._accent)
+        spelling = spelled([phoneme.translate(_NEAREST) for phoneme in phonemes], _SYMBOLS)
+        numbers = [_SYMBOLS[character] for characters in spelling for character in characters]
+        if len(numbers) > _MOST_SYMBOLS:
             raise ValueError(
-                f"{text!r} has {len(symbols)} symbols to speak, expected 1 to {_MOST_SYMBOLS}: give sentences"
+                f"{text!r} has {len(numbers)} symbols to speak, expected 1 to {_MOST_SYMBOLS}: give sentences"
             )
-        numbers = [0, *(_SYMBOLS[symbol] for symbol in symbols), 0]
         waveform, durations = self._session.run(
             None,
             {
-                "tokens": np.array([numbers], np.int64),
-                "style": self._styles[len(symbols)],
+                "tokens": np.array([[0, *numbers, 0]], np.int64),
+                "style": self._styles[len(numbers)],
                 "speed": np.array([speed], np.float32),
             },
         )
-        return aligned(waveform, _SAMPLE_RATE, ["_", *symbols, "_"], durations.ravel(), _FRAME)
-
-    def _phonemes(self, text: str) -> str:
-        # Punctuation is spoken too: espeak-ng would drop it.
-        pieces = re.split(r"(\s*[;:,.!?]+\s*)", text.strip())
-        return "".join(
-            piece if index % 2 else international_phonemes(piece, self._accent).translate(_NEAREST)
-            for index, piece in enumerate(pieces)
-        )
+        lengths = [(phoneme, len(spelling)) for phoneme, spelling in zip(phonemes, spelling, strict=True)]
+        lengths = [(PAUSE, 1), *lengths, (PAUSE, 1)]
+        return aligned(waveform, _SAMPLE_RATE, lengths, durations.ravel() * _FRAME)
 
 
 @functools.lru_cache(maxsize=1)

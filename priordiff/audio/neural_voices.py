@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from priordiff.audio._extra import require
+from priordiff.audio.pauses import BLANK, MARKS, PAUSE, joined_pause
 from priordiff.audio.utterance import Utterance
 
-__all__ = ["aligned", "check_hash", "session_with_durations"]
+__all__ = ["aligned", "check_hash", "session_with_durations", "spelled"]
 
-_STRESS = "ˈˌ"
-_LENGTH = "ː"
-_SILENT = " ;:,.!?_^$"
+_SILENT = PAUSE + BLANK + MARKS
 
 
 def check_hash(name: str, content: bytes, expected: str) -> bytes:
@@ -48,44 +47,47 @@ def session_with_durations(graph: bytes, node_output: str) -> Any:
     )
 
 
-def aligned(
-    waveform: np.ndarray, sample_rate: int, symbols: Sequence[str], durations: Iterable[float], frame: int
-) -> Utterance:
-    """An utterance from the durations of the symbols that a voice was given.
+def spelled(phonemes: Sequence[str], known: Container[str]) -> list[list[str]]:
+    """Each phoneme, blank and mark in the characters that a voice knows, with a blank after inner marks.
 
-    A stress mark belongs to the phoneme behind it, a length mark to the one before it, and blanks,
-    punctuation and what stands for the ends are pauses.
+    Args:
+        phonemes: as [`phonemes_of`][priordiff.audio.phonemes_of] has them.
+        known: characters of the voice.
+    """
+    last = len(phonemes) - 1
+    written = (phoneme + BLANK * (phoneme in MARKS and i < last) for i, phoneme in enumerate(phonemes))
+    return [[character for character in each if character in known] for each in written]
+
+
+def aligned(
+    waveform: np.ndarray, sample_rate: int, lengths: Sequence[tuple[str, int]], durations: Iterable[float]
+) -> Utterance:
+    """An utterance from the durations of the characters that a voice was given.
 
     Args:
         waveform: (N,).
         sample_rate: in Hz.
-        symbols: of the International Phonetic Alphabet, punctuation and blanks among them.
-        durations: of each symbol, in frames.
-        frame: samples of a frame.
+        lengths: phonemes, blanks, marks and pauses, and how many characters each was given in.
+        durations: of all the characters, in samples.
 
     Raises:
         ValueError: if the durations don't add up to the waveform.
     """
-    counts = [round(float(duration)) * frame for duration in durations]
-    if len(counts) != len(symbols) or sum(counts) != len(waveform):
+    counts = [round(float(duration)) for duration in durations]
+    given = sum(length for _, length in lengths)
+    if len(counts) != given or sum(counts) != len(waveform):
         raise ValueError(
-            f"{len(counts)} durations of {sum(counts)} samples in all for {len(symbols)} symbols and "
+            f"{len(counts)} durations of {sum(counts)} samples in all for {given} characters and "
             f"{len(waveform)} samples, expected the same"
         )
     phonemes: list[tuple[str, int]] = []
-    start, stress = 0, ""
-    begins = 0
-    for symbol, count in zip(symbols, counts, strict=True):
-        begins = begins if stress else start
-        start += count
-        if symbol in _STRESS:
-            stress += symbol
-            continue
-        name = "_" if symbol in _SILENT else stress + symbol
-        stress = ""
+    start, read = 0, 0
+    for symbol, length in lengths:
+        samples = sum(counts[read : read + length])
         last = phonemes[-1][0] if phonemes else ""
-        if symbol == _LENGTH and last not in ("", "_"):
-            phonemes[-1] = (last + symbol, phonemes[-1][1])
-        elif not (name == last == "_") and start > begins:
-            phonemes.append((name, begins))
+        if symbol in _SILENT and last and last in _SILENT:
+            phonemes[-1] = (joined_pause(last, symbol), phonemes[-1][1])
+        elif samples:
+            phonemes.append((symbol, start))
+        start, read = start + samples, read + length
     return Utterance(torch.from_numpy(np.asarray(waveform, np.float32)), sample_rate, phonemes)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-import re
 
 import numpy as np
 
 from priordiff.audio._extra import require
-from priordiff.audio.espeak import international_phonemes
-from priordiff.audio.neural_voices import aligned, check_hash, session_with_durations
+from priordiff.audio.neural_voices import aligned, check_hash, session_with_durations, spelled
+from priordiff.audio.pauses import PAUSE
+from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.utterance import Utterance
 
 __all__ = ["JoeVoice"]
@@ -65,15 +65,11 @@ class JoeVoice:
         Raises:
             ValueError: the text holds nothing to speak.
         """
-        pieces = re.split(r"(\s*[;:,.!?]+\s*)", text.strip())
-        spoken = "".join(
-            piece if index % 2 else international_phonemes(piece) for index, piece in enumerate(pieces)
-        )
-        symbols = [symbol for symbol in spoken if symbol in self._numbers]
-        if not any(symbol.isalpha() for symbol in symbols):
-            raise ValueError(f"{text!r} holds nothing to speak")
+        phonemes = phonemes_of(text)
+        spelling = spelled(phonemes, self._numbers)
         # A blank follows every symbol but the last, as in the training of the voice.
-        padded = "".join(f"{symbol}_" for symbol in ["^", *symbols]) + "$"
+        characters = [character for characters in spelling for character in characters]
+        padded = "".join(f"{character}_" for character in ["^", *characters]) + "$"
         numbers = [number for symbol in padded for number in self._numbers[symbol]]
         waveform, durations = self._session.run(
             None,
@@ -85,4 +81,6 @@ class JoeVoice:
         )
         # A blank's share belongs to the symbol before it.
         shares = np.append(durations.ravel(), 0).reshape(-1, 2).sum(axis=1)
-        return aligned(waveform.ravel(), self._sample_rate, ["^", *symbols, "$"], shares, _FRAME)
+        lengths = [(phoneme, len(spelling)) for phoneme, spelling in zip(phonemes, spelling, strict=True)]
+        lengths = [(PAUSE, 1), *lengths, (PAUSE, 1)]
+        return aligned(waveform.ravel(), self._sample_rate, lengths, shares * _FRAME)

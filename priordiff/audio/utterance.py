@@ -16,10 +16,10 @@ class Utterance:
     Attributes:
         waveform: float32 (N,); full scale is ±1.
         sample_rate: in Hz.
-        phonemes: symbol and first sample of each phoneme in order. The symbols are the voice's: espeak-ng's
-            mnemonics (ASCII, stress marks `'` and `,` in front), or those of the International Phonetic
-            Alphabet; a pause is `"_"`. The first begins at sample 0 and each lasts until the next, the last
-            until the end, so the durations add up to N.
+        phonemes: symbol and first sample of each phoneme in order, in the International Phonetic Alphabet,
+            with the stress mark in front of a stressed vowel. A pause bears the punctuation mark that is
+            written there, and is `"_"` where none is, as at the beginning. The first begins at sample 0 and
+            each lasts until the next, the last until the end, so the durations add up to N.
     """
 
     waveform: Tensor

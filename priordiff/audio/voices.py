@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from priordiff.audio.espeak import speak
+from priordiff.audio.pauses import named_pauses
+from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.utterance import Utterance
 
 __all__ = ["EspeakVoice", "Voice"]
@@ -54,4 +56,7 @@ class EspeakVoice:
 
     def speak(self, text: str) -> Utterance:
         """Speaks a text."""
-        return speak(text, self.voice, self.rate, self.pitch)
+        utterance = speak(text, self.voice, self.rate, self.pitch)
+        symbols, starts = zip(*utterance.phonemes, strict=True)
+        named = named_pauses(symbols, phonemes_of(text, self.voice))
+        return replace(utterance, phonemes=list(zip(named, starts, strict=True)))

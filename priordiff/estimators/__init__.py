@@ -3,6 +3,7 @@
 from priordiff.estimators.axis_covariance import AxisCovarianceEstimator
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.class_moments import ClassMomentsEstimator
+from priordiff.estimators.encoded_text import EncodedTextEstimator, PhonemeEstimator
 from priordiff.estimators.fourier_power import FourierPowerEstimator
 from priordiff.estimators.learned import LearnedDiagonalEstimator, prior_nll
 from priordiff.estimators.learned_mel_spectrum import LearnedMelSpectrumEstimator
@@ -16,6 +17,7 @@ from priordiff.estimators.video_noise import VideoNoiseEstimator
 __all__ = [
     "AxisCovarianceEstimator",
     "ClassMomentsEstimator",
+    "EncodedTextEstimator",
     "FourierPowerEstimator",
     "LearnedDiagonalEstimator",
     "LearnedMelSpectrumEstimator",
@@ -23,6 +25,7 @@ __all__ = [
     "MelEnergyEstimator",
     "MelSpectrumEstimator",
     "OffsetNoiseEstimator",
+    "PhonemeEstimator",
     "PriorEstimator",
     "SpecGradEstimator",
     "VideoNoiseEstimator",

@@ -1,7 +1,18 @@
-"""Denoiser networks."""
+"""Denoisers and encoders."""
 
 from priordiff.models.convnext import ConvNeXtBlock
 from priordiff.models.diffwave import DiffWave
 from priordiff.models.lapped_convnext import LappedConvNeXt
+from priordiff.models.mel_diffwave import MelDiffWave
+from priordiff.models.mel_transformer import MelTransformer
+from priordiff.models.text_encoder import EncodedText, TextEncoder
 
-__all__ = ["ConvNeXtBlock", "DiffWave", "LappedConvNeXt"]
+__all__ = [
+    "ConvNeXtBlock",
+    "DiffWave",
+    "EncodedText",
+    "LappedConvNeXt",
+    "MelDiffWave",
+    "MelTransformer",
+    "TextEncoder",
+]

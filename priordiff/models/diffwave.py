@@ -14,6 +14,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
+from priordiff.models.diffwave_layers import ResidualLayer, StepEmbedding, row_conv, sum_of_skips
 from priordiff.models.frames import check_vocoder_inputs
 from priordiff.models.neuralspeech import PriorCondition, fit_weights, infer_config, read_state_dict
 
@@ -86,7 +87,7 @@ class DiffWave(ModelMixin, ConfigMixin):
         has_prior_conditioner = prior_condition == "conditioner"
         stride = hop_length // block_size
 
-        self.input_projection = _conv(block_size, residual_channels, 1)
+        self.input_projection = row_conv(block_size, residual_channels, 1)
         self.step_embedding = StepEmbedding()
         self.mel_upsampler = FrameUpsampler(stride)
         self.prior_upsampler = FrameUpsampler(stride) if has_prior_conditioner else None
@@ -99,8 +100,8 @@ class DiffWave(ModelMixin, ConfigMixin):
             )
             for index in range(residual_layers)
         )
-        self.skip_projection = _conv(residual_channels, residual_channels, 1)
-        self.output_projection = _conv(residual_channels, block_size, 1)
+        self.skip_projection = row_conv(residual_channels, residual_channels, 1)
+        self.output_projection = row_conv(residual_channels, block_size, 1)
         for parameter in self.output_projection.parameters():
             nn.init.zeros_(parameter)
 
@@ -138,11 +139,7 @@ class DiffWave(ModelMixin, ConfigMixin):
         # One row of positions with the channels last: the layout in which CPUs and GPUs convolve fastest.
         x = rearrange(sample, "b 1 (t block) -> b block 1 t", block=self.config.block_size)
         x = F.relu(self.input_projection(x.contiguous(memory_format=torch.channels_last)))
-        skips = torch.zeros((), device=x.device, dtype=x.dtype)
-        for layer in self.layers:
-            x, skip = layer(x, step, condition, prior_condition)
-            skips = skips + skip
-        x = skips / math.sqrt(len(self.layers))
+        x = sum_of_skips(self.layers, x, step, condition, prior_condition)
         x = self.output_projection(F.relu(self.skip_projection(x)))
         return rearrange(x, "b block 1 t -> b 1 (t block)")
 
@@ -200,28 +197,6 @@ class DiffWave(ModelMixin, ConfigMixin):
             raise ValueError(f"prior_std has shape {tuple(prior_std.shape)}, expected {expected}")
 
 
-class StepEmbedding(nn.Module):
-    """Sinusoidal embedding of the diffusion step through two linear layers (DiffWave, section 3.1)."""
-
-    def __init__(self, dim: int = 128, hidden_dim: int = 512) -> None:
-        super().__init__()
-        self.dim = dim
-        self.projection1 = nn.Linear(dim, hidden_dim)
-        self.projection2 = nn.Linear(hidden_dim, hidden_dim)
-
-    def forward(self, steps: Tensor, dtype: torch.dtype) -> Tensor:
-        """Steps (batch,) to (batch, hidden_dim); a fractional step lies between its neighbours."""
-        fraction = (steps - steps.floor())[:, None]
-        embedding = torch.lerp(self._sinusoids(steps.floor()), self._sinusoids(steps.ceil()), fraction)
-        return F.silu(self.projection2(F.silu(self.projection1(embedding.to(dtype)))))
-
-    def _sinusoids(self, steps: Tensor) -> Tensor:
-        # In this order of operations: at 10⁴ radians a step, another rounding would be another embedding.
-        half = self.dim // 2
-        angles = steps[:, None] * 10.0 ** (torch.arange(half, device=steps.device) * 4.0 / (half - 1))
-        return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
 class FrameUpsampler(nn.Module):
     """Frames (batch, channels, frames) to positions (batch, channels, 1, frames · stride), learned."""
 
@@ -239,44 +214,6 @@ class FrameUpsampler(nn.Module):
             length = x.shape[-1] * stride
             x = F.leaky_relu(conv(x)[..., :length], 0.4)
         return rearrange(x, "b 1 c t -> b c 1 t").contiguous(memory_format=torch.channels_last)
-
-
-class ResidualLayer(nn.Module):
-    """A gated dilated convolution with a residual and a skip output."""
-
-    def __init__(
-        self, channels: int, condition_channels: int, has_prior_conditioner: bool, dilation: int
-    ) -> None:
-        super().__init__()
-        self.step_projection = nn.Linear(512, channels)
-        self.dilated_conv = _conv(channels, 2 * channels, 3, dilation)
-        self.condition_projection = _conv(condition_channels, 2 * channels, 1)
-        self.prior_projection = _conv(1, 2 * channels, 1) if has_prior_conditioner else None
-        self.output_projection = _conv(channels, 2 * channels, 1)
-
-    def forward(
-        self, x: Tensor, step: Tensor, condition: Tensor, prior_condition: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        y = x + self.step_projection(step)[:, :, None, None]
-        y = self.dilated_conv(y) + self.condition_projection(condition)
-        if self.prior_projection is not None:
-            y = y + self.prior_projection(prior_condition)
-        gate, content = y.chunk(2, dim=1)
-        residual, skip = self.output_projection(gate.sigmoid() * content.tanh()).chunk(2, dim=1)
-        return (x + residual) / math.sqrt(2), skip
-
-
-def _conv(in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> nn.Conv2d:
-    """A convolution along the last axis of (batch, channels, 1, positions), with He's initialisation."""
-    conv = nn.Conv2d(
-        in_channels,
-        out_channels,
-        (1, kernel_size),
-        dilation=(1, dilation),
-        padding=(0, dilation * (kernel_size // 2)),
-    )
-    nn.init.kaiming_normal_(conv.weight)
-    return conv
 
 
 __test__ = {"DiffWave": DiffWave}  # doctest takes it for another module's class

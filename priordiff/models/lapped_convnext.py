@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from priordiff.lapped_transform import check_hop_length, inverse_mdct, mdct
 from priordiff.models.convnext import ConvNeXtBlock
-from priordiff.models.diffwave import StepEmbedding
+from priordiff.models.diffwave_layers import StepEmbedding
 from priordiff.models.frames import check_vocoder_inputs, standardize_log_mel
 
 __all__ = ["LappedConvNeXt"]

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-__all__ = ["PriorCondition", "fit_weights", "infer_config", "read_state_dict"]
+__all__ = ["PriorCondition", "fit_weights", "infer_config", "number_of_layers", "read_state_dict"]
 
 PriorCondition = Literal["none", "mel_channel", "conditioner"]
 
@@ -80,11 +80,8 @@ def infer_config(
     config: dict[str, Any] = {}
     if (weight := state_dict.get("input_projection.weight")) is not None and weight.dim() == 3:
         config["residual_channels"] = weight.shape[0]
-    indices = {
-        int(match[1]) for key in state_dict if (match := re.match(r"(?:residual_)?layers\.(\d+)\.", key))
-    }
-    if indices:
-        config["residual_layers"] = max(indices) + 1
+    if count := number_of_layers(state_dict):
+        config["residual_layers"] = count
     weight = state_dict.get("residual_layers.0.conditioner_projection.weight")
     condition_channels = weight.shape[1] if weight is not None and weight.dim() == 3 else None
     if prior_condition is None:
@@ -95,6 +92,12 @@ def infer_config(
     if condition_channels is not None:
         config["n_mels"] = condition_channels - (prior_condition == "mel_channel")
     return {**config, "prior_condition": prior_condition}
+
+
+def number_of_layers(state_dict: Mapping[str, Tensor]) -> int:
+    """How many residual layers a published state dict has; 0 if none."""
+    indices = (re.match(r"(?:residual_)?layers\.(\d+)\.", key) for key in state_dict)
+    return max((int(index[1]) + 1 for index in indices if index), default=0)
 
 
 def fit_weights(state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from priordiff.audio import EspeakVoice, Utterance, demo_corpus, make_corpus, voices
+from priordiff.audio import EspeakVoice, Utterance, demo_corpus, make_corpus, read_textgrid, voices
 from priordiff.audio.demo_corpus import shipped_sentences
 
 SENTENCES = [
@@ -34,6 +34,16 @@ def test_the_layout_is_that_of_ljspeech(corpus: Path) -> None:
     for name, _, _ in rows:
         info = soundfile.info(corpus / "wavs" / f"{name}.wav")
         assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
+
+
+def test_a_grid_beside_each_recording_says_when_which_phoneme_sounds(corpus: Path) -> None:
+    grids = sorted((corpus / "textgrids").iterdir())
+    assert [grid.stem for grid in grids] == sorted(wav.stem for wav in (corpus / "wavs").iterdir())
+    alignment = read_textgrid(grids[0])
+    assert "".join(alignment.symbols).startswith("_sˈɛntəns")
+    assert alignment.symbols[-1] == "."
+    info = soundfile.info(corpus / "wavs" / f"{grids[0].stem}.wav")
+    assert alignment.end == pytest.approx(info.frames / info.samplerate, abs=1e-4)
 
 
 def test_no_stretch_is_digital_silence_and_the_floor_is_faint(corpus: Path) -> None:
@@ -78,14 +88,15 @@ def test_a_finished_corpus_is_not_made_again(corpus: Path, monkeypatch: pytest.M
 def test_a_changed_recipe_replaces_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_corpus(tmp_path / "corpus", SENTENCES[:3])
     before = contents(directory)
-    monkeypatch.setattr(demo_corpus, "_VERSION", 3)
+    monkeypatch.setattr(demo_corpus, "_VERSION", 99)
     monkeypatch.setattr(demo_corpus, "_NOISE_RMS", 0.002)
     make_corpus(directory, SENTENCES[:2])
     after = contents(directory)
     assert {name for name in after if name.endswith(".wav")} == {
         os.path.join("wavs", f"demo-000{n}.wav") for n in (1, 2)
     }
-    assert all(after[name] != before[name] for name in after)
+    assert all(after[name] != before[name] for name in after if not name.endswith(".TextGrid"))
+    assert len([name for name in after if name.endswith(".TextGrid")]) == 2
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
@@ -103,7 +114,8 @@ def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="No space left"):
         make_corpus(tmp_path / "corpus", SENTENCES)
-    assert list(contents(tmp_path / "corpus")) == ["corpus.json"]
+    grid = os.path.join("textgrids", "demo-0001.TextGrid")
+    assert set(contents(tmp_path / "corpus")) == {"corpus.json", grid}
     assert not json.loads((tmp_path / "corpus" / "corpus.json").read_text())["complete"]
 
 

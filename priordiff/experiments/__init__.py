@@ -1,0 +1,32 @@
+"""Experiments: models that are trained side by side, over priors and seeds, judged and reported."""
+
+from priordiff.experiments.configurations import load_configuration
+from priordiff.experiments.curves import Curve, curve_of, first_reached, mean_curve, minutes_of
+from priordiff.experiments.experiment import Experiment, run_experiment, time_left_of
+from priordiff.experiments.folders import EVALUATION, make_writable, read_scores, write_scores
+from priordiff.experiments.runs import Run, agree_on_precision, by_name, check_runs, check_seeds
+from priordiff.experiments.sections import add_configuration, add_curves, machine_facts
+
+__all__ = [
+    "EVALUATION",
+    "Curve",
+    "Experiment",
+    "Run",
+    "add_configuration",
+    "add_curves",
+    "agree_on_precision",
+    "by_name",
+    "check_runs",
+    "check_seeds",
+    "curve_of",
+    "first_reached",
+    "load_configuration",
+    "machine_facts",
+    "make_writable",
+    "mean_curve",
+    "minutes_of",
+    "read_scores",
+    "run_experiment",
+    "time_left_of",
+    "write_scores",
+]

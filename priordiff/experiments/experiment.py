@@ -1,0 +1,105 @@
+"""Trains all runs of an experiment, judges them, and reports."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from priordiff.experiments.folders import make_writable
+from priordiff.experiments.runs import Run, agree_on_precision, check_runs
+from priordiff.training import TimeLeft, Trainer, TrainingTask, join_processes
+
+__all__ = ["Experiment", "run_experiment", "time_left_of"]
+
+_logger = logging.getLogger(__name__)
+
+# In evaluations, as measured.
+_REPORT = 1.0
+
+AnyRun = TypeVar("AnyRun", bound=Run)
+
+
+class Experiment(Protocol[AnyRun]):
+    """What an example compares; a class needs these members, not this base."""
+
+    @property
+    def output(self) -> Path:
+        """The folder of its runs and of its report."""
+
+    @property
+    def steps_per_evaluation(self) -> float:
+        """About how many training steps of the main model take as long as an evaluation."""
+
+    @property
+    def final_evaluations(self) -> float:
+        """About how many evaluations during training take as long as that of a finished run."""
+
+    def runs(self) -> Sequence[AnyRun]:
+        """The runs in the order in which they are trained: a part before what needs it."""
+
+    def prepare(self) -> Any:
+        """The data of all of them; called once, in every process."""
+
+    def task(self, run: AnyRun, data: Any) -> TrainingTask:
+        """What a run trains."""
+
+    def judge(self, run: AnyRun, data: Any) -> str:
+        """Judge the exported model of a run and store the scores in its folder; returns a few words."""
+
+    def report(self, runs: Sequence[AnyRun], data: Any) -> Path:
+        """Write the report about the finished runs."""
+
+
+def run_experiment(experiment: Experiment[AnyRun], resume: bool) -> bool:
+    """Train every run up to its last step, judge each, and write the report.
+
+    Args:
+        experiment: What is to be trained and compared.
+        resume: Whether to go on with what an earlier call has begun.
+
+    Returns:
+        Whether all was done; False if a signal stopped it.
+
+    Raises:
+        FileExistsError: If a folder holds a run and ``resume`` is false.
+        ValueError: If one holds a run with another configuration.
+        OSError: If a folder can't be written.
+        TrainingDivergedError: If a loss, gradients or weights are infinite or NaN.
+    """
+    runs = experiment.runs()
+    check_runs(runs, resume)
+    runs = agree_on_precision(runs)
+    make_writable(experiment.output)
+    processes = join_processes()
+    if not processes.is_main_process:
+        logging.disable(logging.WARNING)
+    data = experiment.prepare()
+    time_left = time_left_of(experiment, runs)
+    for run in runs:
+        time_left.weigh(run.weight)
+        trainer = Trainer(experiment.task(run, data), run.training, run.directory, run_config=run.config)
+        if not trainer.fit(resume, time_left):
+            if processes.is_main_process:
+                _logger.info("stopped and saved; the same command with --resume goes on from here")
+            return False
+        if processes.is_main_process and not run.is_part:
+            summary = experiment.judge(run, data)
+            time_left.count(evaluations=experiment.final_evaluations)
+            _logger.info("%s: %s; all runs: %s left", run.directory, summary, time_left)
+        processes.wait_for_everyone()
+    if processes.is_main_process:
+        _logger.info("report: %s", experiment.report(runs, data))
+    return True
+
+
+def time_left_of(experiment: Experiment[AnyRun], runs: Sequence[AnyRun]) -> TimeLeft:
+    """Plan the time that runs will take from their last checkpoints on, evaluations and report included."""
+    steps, evaluations = 0.0, _REPORT
+    for run in runs:
+        step = run.folder.last_step()
+        steps += run.weight * (run.num_steps - step)
+        evaluations += run.weight * run.training.num_evaluations(step)
+        evaluations += 0.0 if run.is_part else run.weight * experiment.final_evaluations
+    return TimeLeft(steps, evaluations, experiment.steps_per_evaluation)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("kitten_text_processing")
+
+from priordiff.audio.text import in_words, sentences_of
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("I paid $12.50.", "I paid twelve dollars fifty cents."),
+        ("the 21st of May, 1999", "the twenty first of may, nineteen ninety nine"),
+        ("at 10:30 a.m.", "at ten thirty AM"),
+        ("5kg, 50% off", "five kilograms, fifty percent off"),
+        ("“It’s”—she said—‘fine’…", "\"It's\", she said, 'fine'."),
+        ("2 m² at 20°C", "two square meters at twenty degrees Celsius"),
+        ("a well-known fact - really", "a well-known fact, really"),
+    ],
+)
+def test_what_is_written_becomes_what_is_said(written: str, spoken: str) -> None:
+    assert in_words(written) == spoken
+
+
+@pytest.mark.parametrize("silent", ["😀", "👍🏽", "👩‍👩‍👧", "☃️", "\u200b", "\x00", "\ue000"])
+def test_what_has_no_sound_is_left_out(silent: str) -> None:
+    assert in_words(f"one {silent} day") == "one day"
+    assert in_words(silent) == ""
+
+
+def test_other_languages_have_their_own_words_or_none() -> None:
+    assert in_words("Tengo 2 gatos.", "es-ES") == "Tengo dos gatos."
+    assert in_words("Mám 2 kočky 😀.", "cs") == "Mám 2 kočky ."
+
+
+def test_combined_and_decomposed_letters_are_the_same() -> None:
+    assert in_words("cafe\u0301") == in_words("café") == "café"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (" \n ", []),
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("Mr. Fox met Dr. A. B. Jones at 5 p.m. on Monday.", None),
+        ('"Why?" she asked. "No," he said.', ['"Why?" she asked.', '"No," he said.']),
+        ("It costs 3.50 today.", None),
+        ("a line\nof a paragraph\n\nAnother one", ["a line of a paragraph", "Another one"]),
+    ],
+)
+def test_texts_are_split_into_sentences(text: str, expected: list[str] | None) -> None:
+    assert sentences_of(text) == ([text] if expected is None else expected)
+
+
+def test_long_sentences_are_split_where_one_can_breathe() -> None:
+    assert sentences_of("one two, three four five", longest=14) == ["one two,", "three four", "five"]
+    assert sentences_of("abcdefgh", longest=3) == ["abc", "def", "gh"]
+    with pytest.raises(ValueError, match="longest=0"):
+        sentences_of("a", longest=0)
+
+
+@given(text=st.text(max_size=200), longest=st.integers(1, 50))
+@settings(deadline=None)
+def test_no_character_is_lost_nor_any_piece_too_long(text: str, longest: int) -> None:
+    pieces = sentences_of(text, longest)
+    assert all(0 < len(piece) <= longest for piece in pieces)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+
+
+@given(text=st.text(max_size=100))
+@settings(deadline=None, max_examples=50)
+def test_any_text_is_normalised(text: str) -> None:
+    assert "\n" not in in_words(text)
