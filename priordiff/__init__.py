@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from priordiff.losses import prior_loss
     from priordiff.models import DiffWave, LappedConvNeXt, MelDiffWave, MelTransformer, TextEncoder
-    from priordiff.pipelines import VocoderPipeline, apply_prior
+    from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline, apply_prior
     from priordiff.priors import (
         DensePrior,
         DiagonalPrior,
@@ -84,6 +84,7 @@ __all__ = [
     "SpectralPrior",
     "StftPrior",
     "TextEncoder",
+    "TextToSpeechPipeline",
     "VideoNoiseEstimator",
     "VocoderPipeline",
     "apply_prior",
@@ -117,7 +118,7 @@ _ROOMS = (
     "audio",
     "files",
 )
-_PIPELINES = ("VocoderPipeline",)
+_PIPELINES = ("TextToSpeechPipeline", "VocoderPipeline")
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.piper import JoeVoice
 from priordiff.audio.prosody import phoneme_energy, phoneme_pitch
 from priordiff.audio.splits import split
+from priordiff.audio.spoken_text import known_phonemes, spoken_sentences
 from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
 from priordiff.audio.textgrid import read_textgrid, write_textgrid
@@ -37,6 +38,7 @@ __all__ = [
     "Voice",
     "audio_files",
     "in_words",
+    "known_phonemes",
     "make_corpus",
     "mean_boundary_error",
     "mel_consistent",
@@ -49,6 +51,7 @@ __all__ = [
     "sentences_of",
     "speak",
     "split",
+    "spoken_sentences",
     "write_audio",
     "write_textgrid",
 ]

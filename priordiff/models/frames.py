@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import Tensor
 
-__all__ = ["check_log_mel", "check_vocoder_inputs", "standardize_log_mel"]
+__all__ = ["check_log_mel", "check_vocoder_inputs", "log_mel_of_standardized", "standardize_log_mel"]
 
 
 def standardize_log_mel(log_mel: Tensor) -> Tensor:
@@ -18,6 +19,11 @@ def standardize_log_mel(log_mel: Tensor) -> Tensor:
         log_mel: natural logarithms of mel magnitudes.
     """
     return (log_mel + 5) / 2.5
+
+
+def log_mel_of_standardized(frames: Tensor) -> Tensor:
+    """The inverse of `standardize_log_mel`, from silence up."""
+    return (frames * 2.5 - 5).clamp(min=math.log(1e-5))
 
 
 def check_log_mel(log_mel: Tensor, n_mels: int) -> None:

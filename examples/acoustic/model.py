@@ -1,0 +1,136 @@
+"""An acoustic model of any kind, and what it loses on a batch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from acoustic.configuration import AcousticConfig
+from acoustic.kinds import KINDS
+from priordiff import (
+    EncodedTextEstimator,
+    MelDiffWave,
+    MelTransformer,
+    PhonemeEstimator,
+    PriorEstimator,
+    PriorGradScheduler,
+    TextEncoder,
+    prior_loss,
+)
+from priordiff.estimators import prior_nll
+from priordiff.models import EncodedText
+
+__all__ = ["AcousticModel", "cut"]
+
+
+class AcousticModel(nn.Module):
+    """Text encoder, prior and decoder, trained together.
+
+    Args:
+        config: of the run.
+        num_symbols: of the corpus.
+        num_speakers: likewise.
+    """
+
+    def __init__(self, config: AcousticConfig, num_symbols: int, num_speakers: int) -> None:
+        super().__init__()
+        self.kind = KINDS[config.kind]
+        channels, n_mels = config.encoder.channels, config.mel.n_mels
+        self.encoder = TextEncoder(num_symbols, num_speakers, **asdict(config.encoder))
+        self.estimator = self._make_estimator(config, num_symbols)
+        self.scheduler = None
+        if self.kind.prior is None:
+            self.decoder: MelTransformer | MelDiffWave = MelTransformer(
+                n_mels, channels, **asdict(config.transformer)
+            )
+        else:
+            condition = "channels" if config.prior.condition and self.kind.prior != "none" else "none"
+            self.decoder = MelDiffWave(n_mels, channels, **asdict(config.decoder), prior_condition=condition)
+            self.scheduler = PriorGradScheduler(**asdict(config.scheduler), model_space=self.kind.model_space)
+
+    def _make_estimator(self, config: AcousticConfig, num_symbols: int) -> PriorEstimator | None:
+        n_mels, floor = config.mel.n_mels, config.prior.floor
+        if self.kind.prior == "phonemes":
+            return PhonemeEstimator(num_symbols, n_mels, floor)
+        if self.kind.prior in ("mean", "learned"):
+            learns_std = self.kind.prior == "learned"
+            return EncodedTextEstimator(config.encoder.channels, n_mels, learns_std, floor)
+        return None
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses, each summed over its elements.
+
+        Args:
+            batch: of `collate_utterances`.
+        """
+        encoded = self.encoder(
+            batch["symbols"],
+            batch["speaker"] if self.encoder.speakers is not None else None,
+            durations=batch["durations"],
+            pitch=batch["pitch"],
+            energy=batch["energy"],
+        )
+        is_phoneme = batch["symbols"] > 0
+        log_durations = torch.log1p(batch["durations"].float())
+        losses = {
+            name: ((predicted.float() - target).square() * is_phoneme).sum()
+            for name, predicted, target in (
+                ("duration", encoded.log_durations, log_durations),
+                ("pitch", encoded.pitch, batch["pitch"]),
+                ("energy", encoded.energy, batch["energy"]),
+            )
+        }
+        if self.scheduler is None:
+            prediction = self.decoder(encoded.condition, encoded.mask).float()
+            error = (prediction - batch["whole_mel"]).abs() * encoded.mask[:, None]
+            return {**losses, "mel": error.sum()}
+        window = cut(encoded, batch["start"], batch["mel"].shape[-1])
+        return {**losses, **self._denoise(window, batch)}
+
+    def _denoise(self, encoded: EncodedText, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        mel, noise, timesteps = batch["mel"], batch["noise"], batch["timestep"]
+        mask, losses = encoded.mask[:, None], {}
+        prior = None if self.estimator is None else self.estimator(encoded)
+        if self.kind.prior in ("mean", "learned") and prior is not None:
+            losses["prior"] = prior_nll(prior, mel, mask) * mask.sum() * mel.shape[1]
+            prior = prior.detach()
+        assert self.scheduler is not None
+        self.scheduler.set_prior(prior)
+        noisy = self.scheduler.scale_model_input(self.scheduler.add_noise(mel, noise, timesteps), timesteps)
+        target = self.scheduler.training_target(mel, noise, timesteps)
+        told = {}
+        if self.decoder.config.prior_condition != "none" and prior is not None:
+            told = {
+                "prior_mean": torch.as_tensor(prior.mean).expand_as(mel),
+                "prior_std": torch.as_tensor(prior.std).expand_as(mel),
+            }
+        prediction = self.decoder(noisy, timesteps, encoded.condition, mask=encoded.mask, **told).float()
+        losses["mel"] = prior_loss(prediction, target, prior, mask=mask, reduction="sum")
+        return losses
+
+
+def cut(encoded: EncodedText, start: Tensor, frames: int) -> EncodedText:
+    """A window of so many frames from each item, from where it starts on; padded where an item ends before.
+
+    Args:
+        encoded: of whole utterances.
+        start: of each window, int64 (batch,).
+        frames: of the windows.
+    """
+    positions = start[:, None] + torch.arange(frames, device=start.device)
+    longest = encoded.mask.shape[1]
+    inside = positions < longest
+    positions = positions.clamp(max=longest - 1)
+    mask = encoded.mask.gather(1, positions) & inside
+    condition = encoded.condition.gather(
+        2, rearrange(positions, "b f -> b 1 f").expand(-1, encoded.condition.shape[1], -1)
+    )
+    return replace(
+        encoded,
+        condition=condition * mask[:, None],
+        mask=mask,
+        symbols=encoded.symbols.gather(1, positions) * mask,
+    )

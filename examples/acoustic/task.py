@@ -1,0 +1,117 @@
+"""An acoustic model as the training loop sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor, nn
+
+from acoustic.configuration import AcousticConfig
+from acoustic.corpus import SpokenCorpus
+from acoustic.data import AcousticDataset, NoisyUtteranceItem, collate_utterances
+from acoustic.judging import speak
+from acoustic.model import AcousticModel
+from priordiff import PhonemeEstimator, TextToSpeechPipeline
+from priordiff.audio import LogMelSpectrogram
+from priordiff.audio.metrics import warped_distances
+from priordiff.models.frames import log_mel_of_standardized
+from priordiff.models.length_regulator import to_frames
+from priordiff.training import Evaluation
+
+__all__ = ["AcousticTask"]
+
+
+class AcousticTask:
+    """An acoustic model of one of `KINDS`, on the training recordings.
+
+    Args:
+        config: of the run.
+        corpus: recordings with alignments, to learn from and held out.
+    """
+
+    def __init__(self, config: AcousticConfig, corpus: SpokenCorpus) -> None:
+        self.config, self.corpus = config, corpus
+        self.dataset = AcousticDataset(
+            corpus.training,
+            corpus.table,
+            LogMelSpectrogram(**asdict(config.mel)),
+            corpus.speakers_of(corpus.training),
+            len(corpus.speakers),
+            crop_frames=config.crop_frames,
+            num_train_timesteps=config.scheduler.num_train_timesteps,
+        )
+        torch.manual_seed(config.training.seed)
+        self.model = AcousticModel(config, len(corpus.table), len(corpus.speakers))
+        if isinstance(self.model.estimator, PhonemeEstimator):
+            self.model.estimator.moments.fit(
+                (to_frames(item["symbols"][None], item["durations"][None]), item["mel"][None])
+                for item in self.dataset.items
+            )
+        self.validation = self.held_out(config, corpus, config.evaluation.curve_utterances)
+
+    @staticmethod
+    def held_out(config: AcousticConfig, corpus: SpokenCorpus, count: int) -> AcousticDataset:
+        """The first of the held-out recordings."""
+        chosen = corpus.validation.select(range(min(count, len(corpus.validation))))
+        log_mel, speakers = LogMelSpectrogram(**asdict(config.mel)), corpus.speakers_of(chosen)
+        return AcousticDataset(chosen, corpus.table, log_mel, speakers, len(corpus.speakers))
+
+    def collate(self, items: list[NoisyUtteranceItem]) -> dict[str, Tensor]:
+        return collate_utterances(items)
+
+    def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
+        phonemes = int((batch["symbols"] > 0).sum())
+        frames = batch["durations"].sum(dim=1)
+        if self.model.kind.prior is not None:
+            frames = (frames - batch["start"]).clamp(max=self.config.crop_frames)
+        elements = int(frames.sum()) * self.config.mel.n_mels
+        counts = {"duration": phonemes, "pitch": phonemes, "energy": phonemes}
+        if self.model.kind.prior in ("mean", "learned"):
+            counts["prior"] = elements
+        return {**counts, "mel": elements}
+
+    def loss_sums(
+        self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
+    ) -> dict[str, Tensor]:
+        return model(batch)
+
+    def evaluate(self, step: int) -> Evaluation:
+        pipeline = self.pipeline()
+        scores: dict[str, list[float]] = {"log_mel_mae": [], "mcd": []}
+        for item in self.validation.items:
+            symbols = self.validation.corpus.alignments[item["index"]].symbols
+            mel = speak(pipeline, symbols, item).mel
+            distances = warped_distances(mel, log_mel_of_standardized(item["mel"]))
+            for name, value in distances.items():
+                scores[name].append(value)
+        return Evaluation({name: fmean(values) for name, values in scores.items()})
+
+    def names(self, batch: dict[str, Tensor]) -> list[str]:
+        recordings = self.dataset.corpus.audio.recordings
+        return [recordings[index].name for index in batch["index"].tolist()]
+
+    def save(self, directory: Path) -> None:
+        self.pipeline().save_pretrained(directory)
+
+    def pipeline(self) -> TextToSpeechPipeline:
+        """Text to mel frames, with the weights of this moment."""
+        model, evaluation = self.model, self.config.evaluation
+        speakers = self.corpus.speakers
+        pipeline = TextToSpeechPipeline(
+            model.encoder.eval(),
+            model.decoder.eval(),
+            model.scheduler,
+            model.estimator,
+            symbols=self.corpus.table.symbols,
+            speakers=speakers if len(speakers) > 1 else None,
+            pitch_std=self.dataset.prosody.pitch_std,
+            mel=asdict(self.config.mel),
+            num_inference_steps=evaluation.num_inference_steps,
+            solver=evaluation.solver if model.scheduler is not None else None,
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline

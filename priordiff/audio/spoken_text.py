@@ -1,0 +1,82 @@
+"""Text to the phonemes that a model has learned."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+from priordiff.audio.pauses import BLANK, MARKS, PAUSE
+from priordiff.audio.phonemes import phonemes_of
+from priordiff.audio.symbols import SymbolTable
+from priordiff.audio.text import in_words, sentences_of
+
+__all__ = ["known_phonemes", "spoken_sentences"]
+
+_STRESS = "ˈˌ"
+
+
+def spoken_sentences(text: str, table: SymbolTable, voice: str = "en-us") -> list[list[str]]:
+    """The phonemes of each sentence of a text, among those that a model has learned.
+
+    Sentences are split ([`sentences_of`][priordiff.audio.sentences_of]), written in words
+    ([`in_words`][priordiff.audio.in_words]), and turned into phonemes by espeak-ng
+    ([`phonemes_of`][priordiff.audio.phonemes_of]), between a pause at the beginning and the mark of the end.
+    A sentence without a sound is left out, and what a model has not learned is replaced as `known_phonemes`
+    says.
+
+    Args:
+        text: of any length.
+        table: of the model.
+        voice: of espeak-ng, whose language and accent count.
+
+    Raises:
+        ImportError: `priordiff[text]` is not installed.
+        ValueError: nothing in the text can be spoken, or the voice is unknown.
+
+    Example:
+        >>> table = SymbolTable(["_", " ", ".", "!", "h", "aɪ", "j", "uː"])
+        >>> spoken_sentences("Hi you! Hi.", table)
+        [['_', 'h', 'aɪ', ' ', 'j', 'uː', '!'], ['_', 'h', 'aɪ', '.']]
+    """
+    sentences = []
+    for sentence in sentences_of(text):
+        words = in_words(sentence, voice)
+        if not any(character.isalnum() for character in words):
+            continue
+        phonemes = phonemes_of(words, voice)
+        end = [] if phonemes[-1] in MARKS else ["."]
+        sentences.append(known_phonemes([PAUSE, *phonemes, *end], table))
+    if not sentences:
+        raise ValueError(f"nothing in {text[:60]!r} can be spoken, expected words")
+    return sentences
+
+
+def known_phonemes(phonemes: list[str], table: SymbolTable) -> list[str]:
+    """Replaces what a model has not learned by what is nearest.
+
+    A vowel has the other stress, or none; a mark becomes a pause. What is left, such as blanks for a model of
+    speech without pauses between words, is dropped, phonemes with a warning.
+    """
+    known: list[str] = []
+    lost: dict[str, None] = {}
+    for phoneme in phonemes:
+        nearest = next((each for each in _nearest(phoneme) if each in table), None)
+        if nearest is not None:
+            known.append(nearest)
+        elif phoneme not in BLANK + MARKS:
+            lost[phoneme] = None
+    if lost:
+        warnings.warn(f"left out {' '.join(lost)}: phonemes that the model has not learned", stacklevel=3)
+    return known
+
+
+def _nearest(phoneme: str) -> Iterator[str]:
+    yield phoneme
+    if phoneme in MARKS:
+        yield PAUSE
+        return
+    plain = phoneme.lstrip(_STRESS)
+    yield from (mark + plain for mark in _STRESS)
+    yield plain
+    if plain.endswith("ː"):
+        yield from (mark + plain[:-1] for mark in ("", *_STRESS))

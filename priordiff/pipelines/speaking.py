@@ -1,0 +1,97 @@
+"""What a text-to-speech pipeline is made of and given, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from diffusers.utils import BaseOutput
+from torch import Tensor
+
+from priordiff.audio.spoken_text import spoken_sentences
+from priordiff.audio.symbols import SymbolTable
+
+__all__ = ["TextToSpeechOutput", "check_parts", "sentences_to_speak", "speaker_index"]
+
+
+@dataclass
+class TextToSpeechOutput(BaseOutput):
+    """What `TextToSpeechPipeline` makes of each text.
+
+    Attributes:
+        audios: waveforms (samples,) in [−1, 1]; None without a vocoder.
+        mels: log-mel frames (n_mels, frames).
+        phonemes: symbols and, for each, the frames that it lasts.
+        sample_rate: in Hz.
+    """
+
+    audios: list[Tensor] | None
+    mels: list[Tensor]
+    phonemes: list[list[tuple[str, int]]]
+    sample_rate: int
+
+
+def check_parts(
+    encoder: Any, decoder: Any, num_symbols: int, speakers: Sequence[str] | None, pitch_std: Sequence[float]
+) -> None:
+    """Checks that the configurations of encoder and decoder fit each other and what is known of the data.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    if num_symbols != encoder.num_symbols:
+        raise ValueError(
+            f"symbols has {num_symbols} phonemes, but the encoder num_symbols={encoder.num_symbols}: they "
+            "must be equal"
+        )
+    names = 1 if speakers is None else len(speakers)
+    if not names == len(pitch_std) == encoder.num_speakers:
+        raise ValueError(
+            f"there are {names} speakers and {len(pitch_std)} pitch_std, but the encoder has num_speakers="
+            f"{encoder.num_speakers}: they must be equal"
+        )
+    if decoder.condition_channels != encoder.channels:
+        raise ValueError(
+            f"the encoder has channels={encoder.channels}, but the decoder condition_channels="
+            f"{decoder.condition_channels}: they must be equal"
+        )
+
+
+def sentences_to_speak(text: Any, phonemes: Any, table: SymbolTable, voice: str) -> list[list[list[str]]]:
+    """The phonemes of each sentence of each text, or of each text that is given in phonemes.
+
+    Args:
+        text: one or several.
+        phonemes: of one sentence or of several, instead.
+        table: of the model.
+        voice: of espeak-ng.
+
+    Raises:
+        ValueError: if there is not exactly one of the two, or nothing in it.
+    """
+    if (text is None) == (phonemes is None):
+        raise ValueError("give exactly one of text and phonemes")
+    if text is not None:
+        texts = [text] if isinstance(text, str) else list(text)
+        return [spoken_sentences(each, table, voice) for each in texts]
+    sentences = [phonemes] if len(phonemes) and isinstance(phonemes[0], str) else phonemes
+    if not sentences or not all(sentences):
+        raise ValueError("phonemes is empty, or one of its sentences is: expected at least one phoneme")
+    return [[list(sentence)] for sentence in sentences]
+
+
+def speaker_index(speaker: str | int | None, speakers: Sequence[str] | None) -> int:
+    """The index of a speaker that is given by name or index; of the first by default.
+
+    Raises:
+        ValueError: if there is no such speaker; the message names those that there are.
+    """
+    names = [""] if speakers is None else list(speakers)
+    if speaker is None:
+        return 0
+    if isinstance(speaker, int) and 0 <= speaker < len(names):
+        return speaker
+    if speaker in names:
+        return names.index(speaker)
+    raise ValueError(f"speaker={speaker!r}, expected one of {', '.join(map(repr, names))}")

@@ -1,0 +1,238 @@
+"""Text to speech."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Optional
+
+import torch
+from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
+from torch import Tensor
+
+from priordiff.audio.symbols import SymbolTable
+from priordiff.estimators import PriorEstimator
+from priordiff.models.frames import log_mel_of_standardized
+from priordiff.pipelines.loading import align_memory
+from priordiff.pipelines.mel_sampling import sample_mel
+from priordiff.pipelines.solvers import checked_steps, with_solver
+from priordiff.pipelines.speaking import TextToSpeechOutput, check_parts, sentences_to_speak, speaker_index
+from priordiff.pipelines.vocoder import VocoderPipeline
+from priordiff.schedulers import with_prior
+
+__all__ = ["TextToSpeechPipeline"]
+
+_PITCH_STD = 0.2  # of log F0: that of lively speech
+
+
+class TextToSpeechPipeline(DiffusionPipeline):
+    r"""Speech from text: phonemes, an encoder, mel frames from the prior that the text implies, a vocoder.
+
+    The acoustic model of PriorGrad (Lee et al., ICLR 2022, section 5) with a vocoder behind it. Texts are
+    split into sentences, each of which is spoken by itself, so that nothing is ever padded.
+
+    Args:
+        encoder: a `TextEncoder`.
+        decoder: a `MelDiffWave`, or a `MelTransformer`, which needs neither scheduler nor estimator.
+        scheduler: of the denoiser; in place of one that takes no prior comes its sibling.
+        estimator: encoded text to prior; None for N(0, I).
+        vocoder_model: denoiser of a `VocoderPipeline`; None for mel frames alone.
+        vocoder_scheduler: of the vocoder.
+        vocoder_estimator: of the vocoder.
+        symbols: phonemes in the order of their indices, from 1 on.
+        speakers: names of the speakers in the order of their indices; None for one without a name.
+        voice: of espeak-ng, whose language and accent the phonemes have.
+        pitch_std: standard deviation of log F0 that each speaker has, the unit of the encoder's pitch; None
+            for 0.2.
+        mel: parameters of `LogMelSpectrogram`.
+        num_inference_steps: steps of a call that does not say how many.
+        solver: that takes the scheduler's place, by its name; None for the scheduler itself.
+        vocoder: further arguments of the `VocoderPipeline`.
+
+    Raises:
+        ValueError: if the parts do not fit each other.
+    """
+
+    _optional_components = [  # noqa: RUF012 (declared so by diffusers)
+        "scheduler",
+        "estimator",
+        "vocoder_model",
+        "vocoder_scheduler",
+        "vocoder_estimator",
+    ]
+
+    def __init__(
+        self,
+        encoder: ModelMixin,
+        decoder: ModelMixin,
+        scheduler: Optional[SchedulerMixin] = None,  # noqa: UP045 (diffusers before 0.37 reads no X | None,
+        estimator: Optional[PriorEstimator] = None,  # noqa: UP045    nor annotations that are strings)
+        vocoder_model: Optional[ModelMixin] = None,  # noqa: UP045
+        vocoder_scheduler: Optional[SchedulerMixin] = None,  # noqa: UP045
+        vocoder_estimator: Optional[PriorEstimator] = None,  # noqa: UP045
+        symbols: Optional[Sequence[str]] = None,  # noqa: UP045
+        speakers: Optional[Sequence[str]] = None,  # noqa: UP045
+        voice: str = "en-us",
+        pitch_std: Optional[Sequence[float]] = None,  # noqa: UP045
+        mel: Optional[Mapping[str, Any]] = None,  # noqa: UP045
+        num_inference_steps: int = 6,
+        solver: Optional[str] = None,  # noqa: UP045
+        vocoder: Optional[Mapping[str, Any]] = None,  # noqa: UP045
+    ) -> None:
+        super().__init__()
+        self._table = SymbolTable(symbols or ())
+        pitch_std = [_PITCH_STD] * encoder.config.num_speakers if pitch_std is None else list(pitch_std)
+        check_parts(encoder.config, decoder.config, len(self._table), speakers, pitch_std)
+        if scheduler is not None and not hasattr(scheduler, "set_prior"):
+            scheduler = with_prior(scheduler)
+        parts = {"vocoder_model": vocoder_model, "vocoder_estimator": vocoder_estimator}
+        parts = {"encoder": encoder, "decoder": decoder, "estimator": estimator, **parts}
+        for module in parts.values():
+            if module is not None:
+                align_memory(module)
+        self.register_modules(scheduler=scheduler, vocoder_scheduler=vocoder_scheduler, **parts)
+        sizes = {"n_mels": decoder.config.n_mels}
+        parameters = dict(mel or {}) | sizes
+        self._vocoder = None
+        if vocoder_model is not None:
+            self._vocoder = VocoderPipeline(
+                vocoder_model, vocoder_scheduler, vocoder_estimator, mel=parameters, **(vocoder or {})
+            )
+            self._vocoder.set_progress_bar_config(disable=True)
+            parameters = dict(self._vocoder.config.mel)
+        if solver is not None:
+            with_solver(scheduler, solver)  # an error if it can't be had
+        self.register_to_config(
+            symbols=list(self._table.symbols),
+            speakers=None if speakers is None else list(speakers),
+            voice=voice,
+            pitch_std=pitch_std,
+            mel=parameters,
+            num_inference_steps=num_inference_steps,
+            solver=solver,
+            vocoder=dict(vocoder or {}),
+        )
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of the waveforms."""
+        return self.config.mel["sample_rate"]
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        text: str | Sequence[str] | None = None,
+        phonemes: Sequence[str] | Sequence[Sequence[str]] | None = None,
+        speaker: str | int | None = None,
+        speed: float = 1.0,
+        pitch_shift: float = 0.0,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        pause: float = 0.25,
+        num_inference_steps: int | None = None,
+        solver: str | None = None,
+        return_dict: bool = True,
+    ) -> TextToSpeechOutput | tuple[Any, ...]:
+        """Speaks texts.
+
+        Args:
+            text: one or several, of any length.
+            phonemes: instead of texts, the phonemes of one sentence or of several.
+            speaker: name or index, if the encoder has several; the first by default.
+            speed: 2 speaks twice as fast.
+            pitch_shift: in semitones.
+            temperature: scales the noise that the mel frames are made of; less is smoother.
+            seed: of the noise of each text, so that it becomes the same speech in any batch; None for noise
+                that differs each time.
+            pause: between sentences, in seconds.
+            num_inference_steps: steps of the sampler, those of the pipeline by default.
+            solver: instead of the pipeline's.
+            return_dict: False for a plain tuple.
+
+        Raises:
+            ValueError: if an argument does not fit the pipeline; the message names it.
+        """
+        options: dict[str, Any] = {
+            "speaker": speaker_index(speaker, self.config.speakers),
+            "speed": speed,
+            "pitch_shift": pitch_shift,
+            "temperature": temperature,
+            "num_inference_steps": num_inference_steps,
+            "solver": solver,
+        }
+        audios, mels, spoken = [], [], []
+        for sentences in sentences_to_speak(text, phonemes, self._table, self.config.voice):
+            generator = None if seed is None else torch.Generator().manual_seed(seed)
+            pieces = [self._speak(each, generator, **options) for each in sentences]
+            mels.append(torch.cat([mel for _, mel, _ in pieces], dim=-1))
+            spoken.append([symbol for _, _, symbols in pieces for symbol in symbols])
+            if self._vocoder is not None:
+                audios.append(self._joined([audio for audio, _, _ in pieces], pause))
+        output = TextToSpeechOutput(
+            audios=audios if self._vocoder is not None else None,
+            mels=mels,
+            phonemes=spoken,
+            sample_rate=self.sample_rate,
+        )
+        return output if return_dict else output.to_tuple()
+
+    @torch.no_grad()
+    def stream(
+        self, text: str, speaker: str | int | None = None, seed: int | None = None, **options: Any
+    ) -> Iterator[Tensor]:
+        """Speaks a text sentence by sentence: the waveforms (samples,) that a call would join.
+
+        Args:
+            text: of any length.
+            speaker: as in a call.
+            seed: likewise.
+            **options: speed, pitch_shift, temperature, num_inference_steps, solver, as in a call.
+
+        Raises:
+            ValueError: as a call does; or if there is no vocoder.
+        """
+        if self._vocoder is None:
+            raise ValueError("this pipeline has no vocoder: call it for mel frames, or give it one")
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        index = speaker_index(speaker, self.config.speakers)
+        (sentences,) = sentences_to_speak(text, None, self._table, self.config.voice)
+        for sentence in sentences:
+            yield self._speak(sentence, generator, index, **options)[0]
+
+    def _speak(
+        self,
+        phonemes: Sequence[str],
+        generator: torch.Generator | None,
+        speaker: int,
+        speed: float = 1.0,
+        pitch_shift: float = 0.0,
+        temperature: float = 1.0,
+        num_inference_steps: int | None = None,
+        solver: str | None = None,
+    ) -> tuple[Tensor, Tensor, list[tuple[str, int]]]:
+        """A sentence: its waveform (empty without a vocoder), log-mel frames, frames of each phoneme."""
+        if not temperature >= 0:
+            raise ValueError(f"temperature={temperature}, expected at least 0")
+        device = self.encoder.device
+        encoded = self.encoder(
+            self._table.encode(phonemes)[None].to(device),
+            torch.tensor([speaker], device=device) if self.encoder.config.num_speakers > 1 else None,
+            speed=speed,
+            pitch_shift=pitch_shift * math.log(2) / 12 / self.config.pitch_std[speaker],
+        )
+        if self.scheduler is None:
+            frames = self.decoder(encoded.condition, encoded.mask)
+        else:
+            solver = solver or self.config.solver
+            scheduler = self.scheduler if solver is None else with_solver(self.scheduler, solver)
+            steps = num_inference_steps or self.config.num_inference_steps
+            scheduler.set_timesteps(checked_steps(scheduler, steps), device=device)
+            frames = sample_mel(encoded, self.decoder, scheduler, self.estimator, generator, temperature)
+        mel = log_mel_of_standardized(frames.float())[0]
+        lasting = list(zip(phonemes, encoded.durations[0].tolist(), strict=True))
+        if self._vocoder is None:
+            return mel.new_empty(0), mel, lasting
+        (audios,) = self._vocoder(mel[None], generator=generator, return_dict=False)
+        return audios[0].cpu(), mel, lasting
+
+    def _joined(self, audios: Sequence[Tensor], pause: float) -> Tensor:
+        silence = torch.zeros(round(pause * self.sample_rate))
+        return torch.cat([part for audio in audios for part in (audio, silence)][:-1])

@@ -1,0 +1,160 @@
+"""The acoustic example, in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+
+pytest.importorskip("praatio")
+
+from acoustic.__main__ import main
+from acoustic.configuration import CONFIGS, AcousticConfig
+from acoustic.corpus import prepare_corpus
+from acoustic.data import collate_utterances
+from acoustic.judging import PRIOR_SCORES, scores_at
+from acoustic.kinds import KINDS
+from acoustic.model import cut
+from acoustic.task import AcousticTask
+from priordiff.experiments import read_scores
+from priordiff.training import Draw, load_config, read_metrics
+from tests.examples.test_vocoder import rows_of_table
+
+
+@pytest.fixture(scope="module")
+def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Arguments for an experiment of seconds, without an output folder."""
+    overrides = {
+        "corpus.cache_directory": tmp_path_factory.mktemp("cache"),
+        "compare": "[learned,isotropic,grad-tts,fastspeech2]",
+        "crop_frames": 16,
+        "encoder.channels": 8,
+        "encoder.layers": 1,
+        "encoder.filter_channels": 16,
+        "encoder.predictor_channels": 8,
+        "decoder.residual_channels": 8,
+        "decoder.residual_layers": 2,
+        "transformer.layers": 1,
+        "transformer.filter_channels": 16,
+        "training.num_steps": 4,
+        "training.batch_size": 2,
+        "training.log_every": 1,
+        "training.evaluate_every": 2,
+        "training.checkpoint_every": 2,
+        "training.lr_warmup_steps": 0,
+        "training.mixed_precision": "no",
+        "training.trackers": "[]",
+        "evaluation.num_inference_steps": 3,
+        "evaluation.more_inference_steps": "[2]",
+        "evaluation.curve_utterances": 1,
+        "evaluation.final_utterances": 1,
+        "evaluation.report_utterances": 1,
+    }
+    return ["--data", str(speech), *(f"{key}={value}" for key, value in overrides.items())]
+
+
+@pytest.fixture(scope="module")
+def experiment(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished experiment of all kinds."""
+    output = tmp_path_factory.mktemp("experiment")
+    assert main([*tiny, "--output", str(output)]) == 0
+    return output
+
+
+def config_of(tiny: list[str], kind: str = "prior") -> AcousticConfig:
+    overrides = [argument for argument in tiny if "=" in argument]
+    return load_config(
+        AcousticConfig, CONFIGS / "demo.yaml", [*overrides, f"corpus.directory={tiny[1]}", f"kind={kind}"]
+    )
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_configuration_is_one(path: Path) -> None:
+    assert load_config(AcousticConfig, path).kind == "prior"
+
+
+def test_one_command_trains_all_models_and_reports_on_them(experiment: Path) -> None:
+    assert {path.name for path in experiment.iterdir()} == {
+        *(f"{kind}-seed0" for kind in KINDS),
+        "report.html",
+    }
+    for kind, each in KINDS.items():
+        run = experiment / f"{kind}-seed0"
+        measured = {"log_mel_mae", "mcd", "duration_error", "real_time_factor", "parameters"}
+        assert read_scores(run, scores_at(3)).keys() == measured
+        assert (run / "evaluation" / "scores-2.json").exists() == (each.prior is not None)
+        has_estimator = each.prior not in (None, "none")
+        assert (run / "evaluation" / f"{PRIOR_SCORES}.json").exists() == has_estimator
+        assert [row["step"] for row in read_metrics(run, "evaluation")] == [2, 4]
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(run / "model")
+        pipeline.set_progress_bar_config(disable=True)
+        assert pipeline("See the well.", seed=0).mels[0].shape[0] == 80
+    denoisers = [kind for kind, each in KINDS.items() if each.prior is not None]
+    rows = rows_of_table(experiment / "report.html")
+    assert set(rows) == {
+        *KINDS,
+        *(f"{kind}: 2 evaluations" for kind in denoisers),
+        *(f"{kind}: noise alone" for kind in denoisers if kind != "isotropic"),
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_count_what_they_sum_and_all_weights_learn(kind: str, tiny: list[str]) -> None:
+    config = config_of(tiny, kind)
+    task = AcousticTask(config, prepare_corpus(config))
+    items = [task.dataset[Draw(index, number, 0)] for number, index in enumerate((0, 1))]
+    batch = collate_utterances(items)
+    counts, sums = task.loss_counts(batch), task.model(batch)
+    assert counts.keys() == sums.keys()
+    assert ("prior" in counts) == (kind in ("learned", "grad-tts"))
+    sum(sums[name] / counts[name] for name in counts).backward()
+    silent = {name for name, p in task.model.named_parameters() if p.grad is None}
+    assert silent == set()
+
+
+def test_the_prior_has_the_moments_of_the_training_frames(tiny: list[str]) -> None:
+    config = config_of(tiny)
+    task = AcousticTask(config, prepare_corpus(config))
+    symbol = int(task.dataset.items[0]["symbols"][1])
+    frames = [
+        item["mel"][:, item["symbols"].repeat_interleave(item["durations"]) == symbol]
+        for item in task.dataset.items
+    ]
+    fitted = task.model.estimator.moments.mean[symbol]
+    torch.testing.assert_close(fitted, torch.cat(frames, dim=1).mean(dim=1), rtol=1e-4, atol=1e-4)
+
+
+def test_a_window_is_what_the_whole_has_there_and_ends_with_the_item(tiny: list[str]) -> None:
+    config = config_of(tiny)
+    task = AcousticTask(config, prepare_corpus(config))
+    batch = collate_utterances([task.dataset[Draw(index, 0, 0)] for index in (0, 1)])
+    encoded = task.model.encoder.eval()(batch["symbols"], durations=batch["durations"])
+    lengths = encoded.mask.sum(dim=1)
+    window = cut(encoded, lengths - 5, frames=8)
+    assert window.mask.tolist() == [[True] * 5 + [False] * 3] * 2
+    for index, length in enumerate(lengths.tolist()):
+        expected = encoded.condition[index, :, length - 5 : length]
+        assert torch.equal(window.condition[index, :, :5], expected)
+        assert torch.equal(window.symbols[index, :5], encoded.symbols[index, length - 5 : length])
+    assert not window.condition[..., 5:].any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--kind", "tacotron"], ["'tacotron'", "prior, learned, isotropic"]),
+        (["compare=[x]"], ["compare", "prior, learned, isotropic"]),
+        (["evaluation.solver=rk4"], ["'rk4'", "ddpm"]),
+        (["--config", "large"], ["large", "demo, paper"]),
+        (["--data", "nowhere"], ["nowhere"]),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], named: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--output", str(tmp_path / "runs")]) == 2
+    (line,) = (line for line in capfd.readouterr().err.splitlines() if line.startswith("error: "))
+    for name in named:
+        assert name in line

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+
+pytest.importorskip("torchaudio")
+pytest.importorskip("kitten_text_processing")
+
+from priordiff import (
+    EncodedTextEstimator,
+    LappedConvNeXt,
+    MelDiffWave,
+    MelTransformer,
+    PriorGradScheduler,
+    TextEncoder,
+    TextToSpeechPipeline,
+)
+
+# Random networks make frames that no recording has.
+pytestmark = pytest.mark.filterwarnings("ignore:log-mel frames range")
+
+SYMBOLS = ["_", " ", ",", ".", "!", "h", "ə", "l", "ˈoʊ", "t", "ˈuː", "ð", "ˈɛɹ", "j", "uː"]
+MEL = {"sample_rate": 8000, "n_fft": 64, "win_length": 64, "hop_length": 16, "f_max": 4000.0}
+
+
+def make(
+    num_speakers: int = 1, decoder: str = "diffusion", has_vocoder: bool = True, **options: object
+) -> TextToSpeechPipeline:
+    torch.manual_seed(1)
+    encoder = TextEncoder(
+        len(SYMBOLS), num_speakers, channels=8, layers=1, filter_channels=16, predictor_channels=8
+    )
+    torch.nn.init.constant_(encoder.duration_predictor.output.bias, 1.6)
+    parts: dict[str, object] = {"decoder": MelTransformer(8, 8, layers=1, filter_channels=16)}
+    if decoder == "diffusion":
+        denoiser = MelDiffWave(8, 8, 8, 2)
+        torch.nn.init.normal_(denoiser.output_projection.weight, std=0.3)
+        scheduler = PriorGradScheduler(num_train_timesteps=50)
+        estimator = EncodedTextEstimator(8, n_mels=8, learn_std=True)
+        parts = {"decoder": denoiser, "scheduler": scheduler, "estimator": estimator}
+    if has_vocoder:
+        parts["vocoder_model"] = LappedConvNeXt(8, 1, n_mels=8, hop_length=16)
+        parts["vocoder_scheduler"] = PriorGradScheduler()
+    pipeline = TextToSpeechPipeline(
+        encoder.eval(), **parts, symbols=SYMBOLS, mel=MEL, pitch_std=[0.2] * num_speakers, **options
+    )
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval()
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.mark.parametrize("decoder", ["diffusion", "transformer"])
+def test_a_text_becomes_a_waveform_with_its_mel_and_its_phonemes(decoder: str) -> None:
+    output = make(decoder=decoder)("Hello there, you two!", seed=0)
+    (audio,), (mel,), (phonemes,) = output.audios, output.mels, output.phonemes
+    assert "".join(symbol for symbol, _ in phonemes) == "_həlˈoʊ ðˈɛɹ,juː tˈuː!"
+    frames = sum(duration for _, duration in phonemes)
+    assert mel.shape == (8, frames)
+    assert audio.shape == (16 * frames,)
+    assert output.sample_rate == 8000
+    assert audio.isfinite().all()
+
+
+def test_the_same_seed_gives_the_same_speech_alone_and_in_a_batch() -> None:
+    pipeline = make()
+    texts = ["Hello there.", "You two!"]
+    together = pipeline(texts, seed=3)
+    for index, text in enumerate(texts):
+        assert torch.equal(pipeline(text, seed=3).audios[0], together.audios[index])
+    assert not torch.equal(pipeline(texts[0], seed=4).audios[0], together.audios[0])
+    assert not torch.equal(pipeline(texts[0]).audios[0], pipeline(texts[0]).audios[0])
+
+
+def test_sentences_are_joined_with_pauses_and_streamed_one_by_one() -> None:
+    pipeline = make()
+    whole = pipeline("Hello there! Two.", seed=0, pause=0.5).audios[0]
+    first, second = pipeline.stream("Hello there! Two.", seed=0)
+    assert torch.equal(whole, torch.cat([first, torch.zeros(4000), second]))
+
+
+def test_phonemes_may_be_given() -> None:
+    pipeline = make()
+    spoken = [["_", "h", "ə", "l", "ˈoʊ", "."], ["_", "t", "ˈuː", "."]]
+    by_text = pipeline(["Hello.", "Two."], seed=0)
+    by_phonemes = pipeline(phonemes=spoken, seed=0)
+    assert torch.equal(by_text.audios[1], by_phonemes.audios[1])
+    assert torch.equal(pipeline(phonemes=spoken[0], seed=0).audios[0], by_phonemes.audios[0])
+
+
+def test_speed_pitch_and_temperature_change_the_speech() -> None:
+    pipeline = make()
+    plain = pipeline("Hello there.", seed=0)
+    fast = pipeline("Hello there.", seed=0, speed=2.0)
+    assert 0.4 < fast.mels[0].shape[1] / plain.mels[0].shape[1] < 0.65
+    assert not torch.equal(pipeline("Hello there.", seed=0, pitch_shift=4).mels[0], plain.mels[0])
+    assert not torch.equal(pipeline("Hello there.", seed=0, temperature=0.5).mels[0], plain.mels[0])
+    cold = [pipeline("Hello there.", seed=seed, temperature=0).mels[0] for seed in (0, 1)]
+    assert torch.equal(*cold), "without noise, nothing differs"
+
+
+def test_steps_and_solvers_may_be_chosen() -> None:
+    pipeline = make(num_inference_steps=4, solver="ddim")
+    four = pipeline("Hello.", seed=0).mels[0]
+    assert torch.equal(pipeline("Hello.", seed=0, num_inference_steps=4, solver="ddim").mels[0], four)
+    assert not torch.equal(pipeline("Hello.", seed=0, num_inference_steps=8).mels[0], four)
+    assert not torch.equal(pipeline("Hello.", seed=0, solver="unipc").mels[0], four)
+
+
+def test_speakers_have_names_and_indices() -> None:
+    pipeline = make(num_speakers=2, speakers=["anna", "bert"])
+    first, second = (pipeline("Hello.", speaker=name, seed=0).mels[0] for name in ("anna", "bert"))
+    assert first.shape != second.shape or not torch.equal(first, second)
+    assert torch.equal(pipeline("Hello.", seed=0).mels[0], first)
+    assert torch.equal(pipeline("Hello.", speaker=1, seed=0).mels[0], second)
+    with pytest.raises(ValueError, match="speaker='carl', expected one of 'anna', 'bert'"):
+        pipeline("Hello.", speaker="carl")
+
+
+@pytest.mark.parametrize("decoder", ["diffusion", "transformer"])
+def test_one_folder_holds_it_all(decoder: str, tmp_path: Path) -> None:
+    pipeline = make(decoder=decoder, num_inference_steps=3, vocoder={"num_consistency_steps": 2})
+    pipeline.save_pretrained(tmp_path)
+    loaded = diffusers.DiffusionPipeline.from_pretrained(tmp_path)
+    loaded.set_progress_bar_config(disable=True)
+    assert type(loaded) is TextToSpeechPipeline
+    expected = pipeline("Hello there.", seed=0)
+    assert torch.equal(loaded("Hello there.", seed=0).audios[0], expected.audios[0])
+
+
+def test_without_a_vocoder_there_are_mel_frames_alone() -> None:
+    pipeline = make(has_vocoder=False)
+    output = pipeline("Hello.", seed=0)
+    assert output.audios is None
+    assert output.mels[0].shape[0] == 8
+    with pytest.raises(ValueError, match="no vocoder"):
+        next(pipeline.stream("Hello."))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "exactly one of text and phonemes"),
+        ({"text": "a", "phonemes": ["t"]}, "exactly one of text and phonemes"),
+        ({"text": "..."}, "can be spoken"),
+        ({"phonemes": []}, "phonemes is empty"),
+        ({"phonemes": ["x"]}, "unknown phonemes x"),
+        ({"text": "two", "speed": 0}, "speed=0"),
+        ({"text": "two", "temperature": -1}, "temperature=-1"),
+        ({"text": "two", "num_inference_steps": 51}, "num_inference_steps=51"),
+        ({"text": "two", "solver": "rk4"}, "solver='rk4'"),
+        ({"text": "two", "speaker": 1}, "speaker=1"),
+    ],
+)
+def test_what_does_not_fit_is_an_error_in_one_line(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        make()(**arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_parts_that_do_not_fit_are_named() -> None:
+    encoder = TextEncoder(3, channels=8, layers=1, filter_channels=16)
+    decoder = MelTransformer(8, 8, layers=1)
+    with pytest.raises(ValueError, match="symbols has 2 phonemes, but the encoder num_symbols=3"):
+        TextToSpeechPipeline(encoder, decoder, symbols=["a", "b"])
+    with pytest.raises(ValueError, match="2 speakers and 1 pitch_std, but the encoder has num_speakers=1"):
+        TextToSpeechPipeline(encoder, decoder, symbols=["a", "b", "c"], speakers=["x", "y"])
+    with pytest.raises(ValueError, match="channels=8, but the decoder condition_channels=16"):
+        TextToSpeechPipeline(encoder, MelTransformer(8, 16, layers=1), symbols=["a", "b", "c"])
