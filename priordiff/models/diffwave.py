@@ -15,7 +15,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from priordiff.models.diffwave_layers import ResidualLayer, StepEmbedding, row_conv, sum_of_skips
-from priordiff.models.frames import check_vocoder_inputs
+from priordiff.models.frames import check_sizes, check_vocoder_inputs
 from priordiff.models.neuralspeech import PriorCondition, fit_weights, infer_config, read_state_dict
 
 if TYPE_CHECKING:
@@ -66,17 +66,14 @@ class DiffWave(ModelMixin, ConfigMixin):
         prior_condition: PriorCondition = "none",
     ) -> None:
         super().__init__()
-        sizes = {
-            "residual_channels": residual_channels,
-            "residual_layers": residual_layers,
-            "dilation_cycle_length": dilation_cycle_length,
-            "n_mels": n_mels,
-            "hop_length": hop_length,
-            "block_size": block_size,
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name}={size} must be at least 1")
+        check_sizes(
+            residual_channels=residual_channels,
+            residual_layers=residual_layers,
+            dilation_cycle_length=dilation_cycle_length,
+            n_mels=n_mels,
+            hop_length=hop_length,
+            block_size=block_size,
+        )
         if hop_length % block_size:
             raise ValueError(f"hop_length={hop_length} is not a multiple of block_size={block_size}")
         if prior_condition not in ("none", "mel_channel", "conditioner"):

@@ -7,7 +7,17 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["check_log_mel", "check_vocoder_inputs", "log_mel_of_standardized", "standardize_log_mel"]
+__all__ = [
+    "check_log_mel",
+    "check_sizes",
+    "check_timesteps",
+    "check_vocoder_inputs",
+    "log_mel_of_standardized",
+    "standardize_log_mel",
+]
+
+_MEAN, _DEVIATION = -5.0, 2.5
+_SILENCE = math.log(1e-5)
 
 
 def standardize_log_mel(log_mel: Tensor) -> Tensor:
@@ -18,12 +28,12 @@ def standardize_log_mel(log_mel: Tensor) -> Tensor:
     Args:
         log_mel: natural logarithms of mel magnitudes.
     """
-    return (log_mel + 5) / 2.5
+    return (log_mel - _MEAN) / _DEVIATION
 
 
 def log_mel_of_standardized(frames: Tensor) -> Tensor:
     """The inverse of `standardize_log_mel`, from silence up."""
-    return (frames * 2.5 - 5).clamp(min=math.log(1e-5))
+    return (frames * _DEVIATION + _MEAN).clamp(min=_SILENCE)
 
 
 def check_log_mel(log_mel: Tensor, n_mels: int) -> None:
@@ -58,5 +68,25 @@ def check_vocoder_inputs(config: Any, sample: Tensor, steps: Tensor, log_mel: Te
             f"sample has shape {tuple(sample.shape)}, expected {expected} for log_mel of shape "
             f"{tuple(log_mel.shape)} and hop_length={config.hop_length}"
         )
+    check_timesteps(steps, batch)
+
+
+def check_timesteps(steps: Tensor, batch: int) -> None:
+    """Checks that there is a training step for each item of a batch, or one for all.
+
+    Raises:
+        ValueError: if there is not.
+    """
     if steps.shape not in ((), (1,), (batch,)):
         raise ValueError(f"timestep has shape {tuple(steps.shape)}, expected one number or {(batch,)}")
+
+
+def check_sizes(**sizes: int) -> None:
+    """Checks that sizes are positive.
+
+    Raises:
+        ValueError: if one is not; the message names it.
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name}={size} must be at least 1")

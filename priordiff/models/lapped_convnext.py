@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from priordiff.lapped_transform import check_hop_length, inverse_mdct, mdct
 from priordiff.models.convnext import ConvNeXtBlock
 from priordiff.models.diffwave_layers import StepEmbedding
-from priordiff.models.frames import check_vocoder_inputs, standardize_log_mel
+from priordiff.models.frames import check_sizes, check_vocoder_inputs, standardize_log_mel
 
 __all__ = ["LappedConvNeXt"]
 
@@ -56,10 +56,12 @@ class LappedConvNeXt(ModelMixin, ConfigMixin):
         hop_length: int = 256,
     ) -> None:
         super().__init__()
-        sizes = {"channels": channels, "layers": layers, "expansion": expansion, "n_mels": n_mels}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name}={size} must be at least 1")
+        check_sizes(
+            channels=channels,
+            layers=layers,
+            expansion=expansion,
+            n_mels=n_mels,
+        )
         if kernel_size < 1 or not kernel_size % 2:
             raise ValueError(f"kernel_size={kernel_size} must be a positive odd number")
         check_hop_length(hop_length)

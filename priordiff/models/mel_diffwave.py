@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from priordiff.models.diffwave_layers import ResidualLayer, StepEmbedding, row_conv, sum_of_skips
+from priordiff.models.frames import check_sizes, check_timesteps
 from priordiff.models.neuralspeech import fit_weights, number_of_layers, read_state_dict
 
 if TYPE_CHECKING:
@@ -59,16 +60,13 @@ class MelDiffWave(ModelMixin, ConfigMixin):
         prior_condition: Literal["none", "channels"] = "none",
     ) -> None:
         super().__init__()
-        sizes = {
-            "n_mels": n_mels,
-            "condition_channels": condition_channels,
-            "residual_channels": residual_channels,
-            "residual_layers": residual_layers,
-            "dilation_cycle_length": dilation_cycle_length,
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name}={size} must be at least 1")
+        check_sizes(
+            n_mels=n_mels,
+            condition_channels=condition_channels,
+            residual_channels=residual_channels,
+            residual_layers=residual_layers,
+            dilation_cycle_length=dilation_cycle_length,
+        )
         if prior_condition not in ("none", "channels"):
             raise ValueError(f"prior_condition={prior_condition!r} must be 'none' or 'channels'")
         in_channels = n_mels if prior_condition == "none" else 3 * n_mels
@@ -178,8 +176,7 @@ class MelDiffWave(ModelMixin, ConfigMixin):
         expected = (batch, config.condition_channels, frames)
         if condition.shape != expected:
             raise ValueError(f"condition has shape {tuple(condition.shape)}, expected {expected}")
-        if steps.shape not in ((), (1,), (batch,)):
-            raise ValueError(f"timestep has shape {tuple(steps.shape)}, expected one number or {(batch,)}")
+        check_timesteps(steps, batch)
         if mask is not None and mask.shape != (batch, frames):
             raise ValueError(f"mask has shape {tuple(mask.shape)}, expected {(batch, frames)}")
         for name, value in (("prior_mean", prior_mean), ("prior_std", prior_std)):
