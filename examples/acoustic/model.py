@@ -22,6 +22,7 @@ from priordiff import (
 )
 from priordiff.estimators import prior_nll
 from priordiff.models import EncodedText
+from priordiff.pipelines.mel_sampling import told_of_prior
 
 __all__ = ["AcousticModel", "cut"]
 
@@ -101,12 +102,7 @@ class AcousticModel(nn.Module):
         self.scheduler.set_prior(prior)
         noisy = self.scheduler.scale_model_input(self.scheduler.add_noise(mel, noise, timesteps), timesteps)
         target = self.scheduler.training_target(mel, noise, timesteps)
-        told = {}
-        if self.decoder.config.prior_condition != "none" and prior is not None:
-            told = {
-                "prior_mean": torch.as_tensor(prior.mean).expand_as(mel),
-                "prior_std": torch.as_tensor(prior.std).expand_as(mel),
-            }
+        told = told_of_prior(self.decoder, prior, mel.shape, mel.dtype)
         prediction = self.decoder(noisy, timesteps, encoded.condition, mask=encoded.mask, **told).float()
         losses["mel"] = prior_loss(prediction, target, prior, mask=mask, reduction="sum")
         return losses

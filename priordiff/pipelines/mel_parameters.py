@@ -13,8 +13,12 @@ from priordiff.audio.mel import LogMelSpectrogram
 __all__ = ["analysed", "check_log_mels", "mel_parameters"]
 
 
-def mel_parameters(model_config: Any, mel: Mapping[str, Any] | None) -> dict[str, Any]:
+def mel_parameters(from_model: Mapping[str, Any], mel: Mapping[str, Any] | None) -> dict[str, Any]:
     """All parameters of `LogMelSpectrogram`: those given, else those of the model, else the defaults.
+
+    Args:
+        from_model: those that the model has in its configuration.
+        mel: those given.
 
     Raises:
         ValueError: if one is unknown, or not the model's.
@@ -22,7 +26,6 @@ def mel_parameters(model_config: Any, mel: Mapping[str, Any] | None) -> dict[str
     defaults = {
         name: parameter.default for name, parameter in inspect.signature(LogMelSpectrogram).parameters.items()
     }
-    from_model = {"n_mels": model_config.n_mels, "hop_length": model_config.hop_length}
     parameters = {**defaults, **from_model, **(mel or {})}
     if unknown := set(parameters) - set(defaults):
         raise ValueError(f"mel has {', '.join(sorted(unknown))}, expected only {', '.join(defaults)}")

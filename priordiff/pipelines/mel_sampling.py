@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from priordiff.estimators import PriorEstimator
 from priordiff.models import EncodedText, MelDiffWave
+from priordiff.priors import DiagonalPrior
 
-__all__ = ["sample_mel"]
+__all__ = ["sample_mel", "told_of_prior"]
 
 
 def sample_mel(
@@ -48,17 +50,10 @@ def sample_mel(
         return temperature * randn_tensor(shape, generator=generator, device=condition.device, dtype=dtype)
 
     accepted = inspect.signature(scheduler.step).parameters
-    told: dict[str, Tensor] = {}
+    prior = None if estimator is None else estimator(encoded).to(dtype)
+    told = told_of_prior(decoder, prior, shape, condition.dtype)
     try:
-        if estimator is not None:
-            prior = estimator(encoded).to(dtype)
-            scheduler.set_prior(prior)
-            if decoder.config.prior_condition != "none":
-                moments = {"prior_mean": prior.mean, "prior_std": prior.std}
-                told = {
-                    name: torch.as_tensor(moment).expand(shape).to(condition.dtype)
-                    for name, moment in moments.items()
-                }
+        scheduler.set_prior(prior)
         x = draw() * scheduler.init_noise_sigma
         for t in scheduler.timesteps:
             options: dict[str, Any] = {"generator": generator} if "generator" in accepted else {}
@@ -70,3 +65,20 @@ def sample_mel(
     finally:
         scheduler.set_prior(None)
     return x * mask[:, None]
+
+
+def told_of_prior(
+    decoder: MelDiffWave, prior: DiagonalPrior | None, shape: Sequence[int], dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """What a denoiser takes of the prior, as arguments of its `forward`: nothing, or both moments.
+
+    Args:
+        decoder: the denoiser.
+        prior: of the frames; None for N(0, I).
+        shape: of the frames, (batch, n_mels, frames).
+        dtype: of the denoiser.
+    """
+    if prior is None or decoder.config.prior_condition == "none":
+        return {}
+    moments = {"prior_mean": prior.mean, "prior_std": prior.std}
+    return {name: torch.as_tensor(moment).expand(shape).to(dtype) for name, moment in moments.items()}

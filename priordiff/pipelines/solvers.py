@@ -8,10 +8,10 @@ from typing import Any
 
 import diffusers
 
-from priordiff.schedulers import PriorGradScheduler, prior_scheduler_class
+from priordiff.schedulers import PriorGradScheduler, prior_scheduler_class, with_prior
 from priordiff.schedulers.configurations import with_noise_levels
 
-__all__ = ["SOLVERS", "checked_steps", "with_solver"]
+__all__ = ["SOLVERS", "checked_steps", "taking_prior", "with_solver"]
 
 # The class of each, and the options that make it what its name says.
 SOLVERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = MappingProxyType(
@@ -58,6 +58,11 @@ def with_solver(scheduler: Any, solver: str) -> Any:
     known = {*scheduler_class._get_init_keys(scheduler_class), "model_space"}
     usable = {name: value for name, value in config.items() if name in known or name.startswith("_")}
     return scheduler_class.from_config(usable, **options)
+
+
+def taking_prior(scheduler: Any) -> Any:
+    """The scheduler itself if it takes a prior, else its sibling that does."""
+    return scheduler if hasattr(scheduler, "set_prior") else with_prior(scheduler)
 
 
 def checked_steps(scheduler: Any, num_inference_steps: int) -> int:

@@ -12,11 +12,11 @@ from priordiff.audio.symbols import SymbolTable
 from priordiff.estimators import PriorEstimator
 from priordiff.models.frames import log_mel_of_standardized
 from priordiff.pipelines.loading import align_memory
+from priordiff.pipelines.mel_parameters import mel_parameters
 from priordiff.pipelines.mel_sampling import sample_mel
-from priordiff.pipelines.solvers import checked_steps, with_solver
+from priordiff.pipelines.solvers import checked_steps, taking_prior, with_solver
 from priordiff.pipelines.speaking import TextToSpeechOutput, check_parts, sentences_to_speak, speaker_index
 from priordiff.pipelines.vocoder import VocoderPipeline
-from priordiff.schedulers import with_prior
 
 __all__ = ["TextToSpeechPipeline"]
 
@@ -81,23 +81,27 @@ class TextToSpeechPipeline(DiffusionPipeline):
         self._table = SymbolTable(symbols or ())
         pitch_std = [_PITCH_STD] * encoder.config.num_speakers if pitch_std is None else list(pitch_std)
         check_parts(encoder.config, decoder.config, len(self._table), speakers, pitch_std)
-        if scheduler is not None and not hasattr(scheduler, "set_prior"):
-            scheduler = with_prior(scheduler)
-        parts = {"vocoder_model": vocoder_model, "vocoder_estimator": vocoder_estimator}
-        parts = {"encoder": encoder, "decoder": decoder, "estimator": estimator, **parts}
-        for module in parts.values():
+        if scheduler is not None:
+            scheduler = taking_prior(scheduler)
+        for module in (encoder, decoder, estimator):
             if module is not None:
                 align_memory(module)
-        self.register_modules(scheduler=scheduler, vocoder_scheduler=vocoder_scheduler, **parts)
-        sizes = {"n_mels": decoder.config.n_mels}
-        parameters = dict(mel or {}) | sizes
+        self.register_modules(
+            encoder=encoder,
+            decoder=decoder,
+            scheduler=scheduler,
+            estimator=estimator,
+            vocoder_model=vocoder_model,
+            vocoder_scheduler=vocoder_scheduler,
+            vocoder_estimator=vocoder_estimator,
+        )
+        parameters = mel_parameters({"n_mels": decoder.config.n_mels}, mel)
         self._vocoder = None
         if vocoder_model is not None:
             self._vocoder = VocoderPipeline(
                 vocoder_model, vocoder_scheduler, vocoder_estimator, mel=parameters, **(vocoder or {})
             )
             self._vocoder.set_progress_bar_config(disable=True)
-            parameters = dict(self._vocoder.config.mel)
         if solver is not None:
             with_solver(scheduler, solver)  # an error if it can't be had
         self.register_to_config(
@@ -150,6 +154,8 @@ class TextToSpeechPipeline(DiffusionPipeline):
         Raises:
             ValueError: if an argument does not fit the pipeline; the message names it.
         """
+        if not pause >= 0:
+            raise ValueError(f"pause={pause}, expected at least 0 seconds")
         options: dict[str, Any] = {
             "speaker": speaker_index(speaker, self.config.speakers),
             "speed": speed,
@@ -223,8 +229,9 @@ class TextToSpeechPipeline(DiffusionPipeline):
         else:
             solver = solver or self.config.solver
             scheduler = self.scheduler if solver is None else with_solver(self.scheduler, solver)
-            steps = num_inference_steps or self.config.num_inference_steps
-            scheduler.set_timesteps(checked_steps(scheduler, steps), device=device)
+            if num_inference_steps is None:
+                num_inference_steps = self.config.num_inference_steps
+            scheduler.set_timesteps(checked_steps(scheduler, num_inference_steps), device=device)
             frames = sample_mel(encoded, self.decoder, scheduler, self.estimator, generator, temperature)
         mel = log_mel_of_standardized(frames.float())[0]
         lasting = list(zip(phonemes, encoded.durations[0].tolist(), strict=True))

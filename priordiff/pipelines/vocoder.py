@@ -18,8 +18,7 @@ from priordiff.estimators import PriorEstimator
 from priordiff.pipelines.batches import Batch, indices_by_length, items_of
 from priordiff.pipelines.loading import align_memory
 from priordiff.pipelines.mel_parameters import analysed, check_log_mels, mel_parameters
-from priordiff.pipelines.solvers import checked_steps, with_solver
-from priordiff.schedulers import with_prior
+from priordiff.pipelines.solvers import checked_steps, taking_prior, with_solver
 
 __all__ = ["VocoderPipeline"]
 
@@ -74,7 +73,8 @@ class VocoderPipeline(DiffusionPipeline):
         num_consistency_steps: int = 0,
     ) -> None:
         super().__init__()
-        parameters = mel_parameters(model.config, mel)
+        from_model = {"n_mels": model.config.n_mels, "hop_length": model.config.hop_length}
+        parameters = mel_parameters(from_model, mel)
         if _prior_condition(model) != "none" and not hasattr(estimator, "frame_std"):
             raise ValueError(
                 f"the model has prior_condition={_prior_condition(model)!r}, which needs an estimator "
@@ -83,7 +83,7 @@ class VocoderPipeline(DiffusionPipeline):
         for module in (model, estimator):
             if module is not None:
                 align_memory(module)
-        self.register_modules(model=model, scheduler=_taking_prior(scheduler), estimator=estimator)
+        self.register_modules(model=model, scheduler=taking_prior(scheduler), estimator=estimator)
         if solver is not None:  # an error if it can't be had
             with_solver(scheduler, solver)
         self.register_to_config(
@@ -94,7 +94,7 @@ class VocoderPipeline(DiffusionPipeline):
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, _taking_prior(value) if name == "scheduler" else value)
+        super().__setattr__(name, taking_prior(value) if name == "scheduler" else value)
         if name == "scheduler" and self.config.get("solver"):
             self.register_to_config(solver=None)
 
@@ -247,7 +247,3 @@ def _checked_consistency_steps(num_steps: int) -> int:
     if not isinstance(num_steps, int) or num_steps < 0:
         raise ValueError(f"num_consistency_steps={num_steps!r}, expected an integer of at least 0")
     return num_steps
-
-
-def _taking_prior(scheduler: Any) -> Any:
-    return scheduler if hasattr(scheduler, "set_prior") else with_prior(scheduler)

@@ -136,6 +136,11 @@ def test_without_a_vocoder_there_are_mel_frames_alone() -> None:
     pipeline = make(has_vocoder=False)
     output = pipeline("Hello.", seed=0)
     assert output.audios is None
+    assert output.sample_rate == 8000
+    plain = TextToSpeechPipeline(
+        TextEncoder(1, channels=8, layers=1), MelTransformer(8, 8, layers=1), symbols=["a"]
+    )
+    assert plain.sample_rate == 22050
     assert output.mels[0].shape[0] == 8
     with pytest.raises(ValueError, match="no vocoder"):
         next(pipeline.stream("Hello."))
@@ -152,6 +157,8 @@ def test_without_a_vocoder_there_are_mel_frames_alone() -> None:
         ({"text": "two", "speed": 0}, "speed=0"),
         ({"text": "two", "temperature": -1}, "temperature=-1"),
         ({"text": "two", "num_inference_steps": 51}, "num_inference_steps=51"),
+        ({"text": "two", "num_inference_steps": 0}, "num_inference_steps=0"),
+        ({"text": "two", "pause": -1.0}, "pause=-1.0"),
         ({"text": "two", "solver": "rk4"}, "solver='rk4'"),
         ({"text": "two", "speaker": 1}, "speaker=1"),
     ],
@@ -169,5 +176,7 @@ def test_parts_that_do_not_fit_are_named() -> None:
         TextToSpeechPipeline(encoder, decoder, symbols=["a", "b"])
     with pytest.raises(ValueError, match="2 speakers and 1 pitch_std, but the encoder has num_speakers=1"):
         TextToSpeechPipeline(encoder, decoder, symbols=["a", "b", "c"], speakers=["x", "y"])
+    with pytest.raises(ValueError, match="mel has n_mels=9, but the model n_mels=8"):
+        TextToSpeechPipeline(encoder, decoder, symbols=["a", "b", "c"], mel={"n_mels": 9})
     with pytest.raises(ValueError, match="channels=8, but the decoder condition_channels=16"):
         TextToSpeechPipeline(encoder, MelTransformer(8, 16, layers=1), symbols=["a", "b", "c"])
