@@ -79,7 +79,7 @@ def _in_one_line(error: Exception, install: str) -> str:
 
 
 def experiment_parser(
-    prog: str, description: str, examples: str, configs: Path, output: str
+    prog: str, description: str, examples: str, configs: Path, data: str, choice: str, choices: Sequence[str]
 ) -> argparse.ArgumentParser:
     """Make the parser of the command that trains and compares.
 
@@ -88,7 +88,9 @@ def experiment_parser(
         description: What it does.
         examples: Command lines, for the end of the help.
         configs: Folder of the configurations that have names.
-        output: Default folder of the runs.
+        data: What the corpus may be, and is by default, for the help.
+        choice: Name of the key of the configuration by which models are chosen.
+        choices: Its values.
     """
     parser = _ExperimentParser(
         prog=prog,
@@ -98,7 +100,16 @@ def experiment_parser(
     )
     names = ", ".join(named_configurations(configs))
     parser.add_argument("--config", default="demo", help=f"{names} or a YAML file (default: demo)")
+    parser.add_argument("--data", help=data)
+    output = f"runs/{Path(prog).name}"
     parser.add_argument("--output", default=output, type=Path, help=f"folder of the runs (default: {output})")
+    known = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    parser.add_argument(f"--{choice}", help=f"{known} (default: the configuration's)")
+    parser.add_argument(
+        "--compare",
+        action=argparse.BooleanOptionalAction,
+        help="train all the others beside it, too (default: the configuration's choice)",
+    )
     parser.add_argument(_SEEDS, nargs="+", type=int, help="train every model once for each seed")
     parser.add_argument("--resume", action="store_true", help="continue what an earlier call has begun")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values of the configuration")

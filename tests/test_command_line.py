@@ -12,7 +12,15 @@ from priordiff.command_line import Command, experiment_parser, run_command_line
 def parser_of(folder: Path) -> argparse.ArgumentParser:
     (folder / "demo.yaml").write_text("")
     (folder / "large.yaml").write_text("")
-    return experiment_parser("examples/toy", "Trains toys.", "  one more", folder, "runs/toy")
+    return experiment_parser(
+        "examples/toy",
+        "Trains toys.",
+        "  one more",
+        folder,
+        "a box (default: a bag)",
+        "colour",
+        ["red", "blue"],
+    )
 
 
 def status_of(function: str, *arguments: str) -> int:
@@ -124,6 +132,9 @@ def test_without_arguments_it_is_the_demo(tmp_path: Path) -> None:
         "config": "demo",
         "output": Path("runs/toy"),
         "seeds": None,
+        "data": None,
+        "colour": None,
+        "compare": None,
         "resume": False,
         "overrides": [],
     }
@@ -139,6 +150,8 @@ def test_help_names_the_configurations(tmp_path: Path) -> None:
     text = parser_of(tmp_path).format_help()
     assert "demo, large or a YAML file" in text
     assert "one more" in text
+    assert "a box (default: a bag)" in text
+    assert "red or blue (default: the configuration's)" in text
 
 
 def test_functions_are_imported_when_they_run() -> None:

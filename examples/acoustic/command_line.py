@@ -18,25 +18,15 @@ _EXAMPLES = """\
 
 
 def _train_parser() -> argparse.ArgumentParser:
-    parser = experiment_parser(
+    return experiment_parser(
         prog="examples/acoustic",
         description="Train an acoustic model under a phoneme-level prior, compare it, and write a report.",
         examples=_EXAMPLES,
         configs=Path(__file__).parent / "configs",
-        output="runs/acoustic",
+        data="LJSpeech's layout with TextGrids in textgrids/ (default: made by espeak-ng)",
+        choice="kind",
+        choices=["prior", "learned", "isotropic", "grad-tts", "fastspeech2"],
     )
-    parser.add_argument(
-        "--data", help="LJSpeech's layout with TextGrids in textgrids/ (default: made by espeak-ng)"
-    )
-    parser.add_argument(
-        "--kind", help="prior, learned, isotropic, grad-tts or fastspeech2 (default: the configuration's)"
-    )
-    parser.add_argument(
-        "--compare",
-        action=argparse.BooleanOptionalAction,
-        help="train the other models too (default: the configuration's choice)",
-    )
-    return parser
 
 
 COMMANDS = {"train": Command(_train_parser(), "acoustic.commands:run_train")}

@@ -96,7 +96,6 @@ class AcousticDataset:
         log_mel: the transform.
         speakers: of each recording.
         num_speakers: of the model.
-        prosody: statistics to standardise with; None for this corpus's own.
         crop_frames: mel frames of a training sample.
         num_train_timesteps: of the scheduler.
     """
@@ -108,7 +107,6 @@ class AcousticDataset:
         log_mel: LogMelSpectrogram,
         speakers: Sequence[int],
         num_speakers: int = 1,
-        prosody: Prosody | None = None,
         crop_frames: int = 128,
         num_train_timesteps: int = 400,
     ) -> None:
@@ -131,7 +129,7 @@ class AcousticDataset:
                     "index": index,
                 }
             )
-        self.prosody = prosody or Prosody.of(
+        self.prosody = Prosody.of(
             [item["pitch"] for item in self._items],
             [item["energy"] for item in self._items],
             speakers,
@@ -164,6 +162,10 @@ class AcousticDataset:
     def items(self) -> Sequence[UtteranceItem]:
         """All of them in order."""
         return self._items
+
+    def phonemes(self, item: UtteranceItem) -> Sequence[str]:
+        """The symbols of one of them."""
+        return self.corpus.alignments[item["index"]].symbols
 
 
 def collate_utterances(items: Sequence[NoisyUtteranceItem]) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from acoustic.corpus import SpokenCorpus, prepare_corpus
 from acoustic.judging import evaluate_run
 from acoustic.results import write_report
 from acoustic.task import AcousticTask
-from priordiff.experiments import Run, check_seeds
+from priordiff.experiments import Experiment, Run
 from priordiff.training import TrainingTask
 
 __all__ = ["AcousticExperiment"]
@@ -24,21 +24,8 @@ class AcousticRun(Run):
     config: AcousticConfig = field(compare=False)
 
 
-class AcousticExperiment:
-    """An acoustic model, and those that it is compared with, for every seed.
-
-    Args:
-        config: of the main model; its `compare` names the others.
-        seeds: of the trainings.
-        output: folder of the runs.
-
-    Raises:
-        ValueError: if two seeds are equal, or one is out of range.
-    """
-
-    def __init__(self, config: AcousticConfig, seeds: Sequence[int], output: Path) -> None:
-        check_seeds(seeds)
-        self.config, self.seeds, self.output = config, seeds, output
+class AcousticExperiment(Experiment[AcousticConfig, AcousticRun]):
+    """An acoustic model, and those that `compare` names, for every seed."""
 
     @property
     def steps_per_evaluation(self) -> float:
@@ -69,15 +56,11 @@ class AcousticExperiment:
         return AcousticTask(run.config, data)
 
     def judge(self, run: AcousticRun, data: SpokenCorpus) -> str:
-        held_out = AcousticTask.held_out(run.config, data, run.config.evaluation.final_utterances)
-        symbols = [alignment.symbols for alignment in held_out.corpus.alignments]
-        scores = evaluate_run(run.directory, run.config, symbols, held_out.items)
+        scores = evaluate_run(run.directory, run.config, data.validation)
         return f"log-mel MAE {scores['log_mel_mae']:.3f}, MCD {scores['mcd']:.2f} dB"
 
-    def report(self, runs: Sequence[AcousticRun], data: SpokenCorpus) -> Path:
-        path = self.output / "report.html"
+    def report(self, path: Path, runs: Sequence[AcousticRun], data: SpokenCorpus) -> None:
         write_report(path, self.config, runs, data)
-        return path
 
     def _run(self, kind: str, seed: int) -> AcousticRun:
         training = replace(self.config.training, seed=seed)

@@ -13,7 +13,7 @@ from accelerate import PartialState
 from torch import Tensor
 
 from acoustic.configuration import AcousticConfig
-from acoustic.data import UtteranceItem
+from acoustic.data import AcousticDataset, UtteranceItem
 from priordiff import TextToSpeechPipeline
 from priordiff.audio.metrics import average_scores, warped_distances
 from priordiff.experiments import EVALUATION, write_scores
@@ -66,9 +66,7 @@ def prior_alone(pipeline: TextToSpeechPipeline, item: UtteranceItem) -> dict[str
     return {name: log_mel_of_standardized(value)[0].cpu() for name, value in frames.items()}
 
 
-def evaluate_run(
-    directory: Path, config: AcousticConfig, symbols: Sequence[Sequence[str]], items: Sequence[UtteranceItem]
-) -> dict[str, float]:
+def evaluate_run(directory: Path, config: AcousticConfig, validation: AcousticDataset) -> dict[str, float]:
     """Scores of a run's exported model, stored in its folder `evaluation/` with the frames of the report.
 
     For each number of evaluations: `log_mel_mae` in nats and `mcd` in dB after dynamic time warping,
@@ -78,12 +76,12 @@ def evaluate_run(
     Args:
         directory: of the run.
         config: of the run.
-        symbols: phonemes of each held-out recording.
-        items: the recordings.
+        validation: held-out recordings.
     """
     pipeline = TextToSpeechPipeline.from_pretrained(directory / "model").to(PartialState().device)
     pipeline.set_progress_bar_config(disable=True)
     evaluation, mel = config.evaluation, config.mel
+    items = validation.items[: evaluation.final_utterances]
     targets = [log_mel_of_standardized(item["mel"]) for item in items]
     frame = mel.hop_length / mel.sample_rate
     result: dict[str, float] = {}
@@ -91,8 +89,7 @@ def evaluate_run(
     more = evaluation.more_inference_steps if pipeline.scheduler is not None else []
     for steps in (*sorted({*more} - {main}), main):  # the main one is what is returned and shown
         started = time.perf_counter()
-        pairs = list(zip(symbols, items, strict=True))
-        spoken = [speak(pipeline, phonemes, item, steps) for phonemes, item in pairs]
+        spoken = [speak(pipeline, validation.phonemes(item), item, steps) for item in items]
         computing = time.perf_counter() - started
         result = _warped([each.mel for each in spoken], targets)
         errors = [

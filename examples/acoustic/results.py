@@ -11,7 +11,6 @@ from acoustic.configuration import AcousticConfig
 from acoustic.corpus import SpokenCorpus
 from acoustic.judging import PRIOR_SCORES, prior_alone, scores_at, spoken_mels
 from acoustic.kinds import BASELINE, KINDS
-from acoustic.task import AcousticTask
 from priordiff import TextToSpeechPipeline
 from priordiff.audio.metrics import SPEECH_METRICS
 from priordiff.experiments import (
@@ -107,8 +106,9 @@ def _add_table(report: Report, config: AcousticConfig, models: dict[str, list[Ru
 def _add_gallery(
     report: Report, config: AcousticConfig, models: dict[str, list[Run]], data: SpokenCorpus
 ) -> None:
-    held_out = AcousticTask.held_out(config, data, config.evaluation.report_utterances)
-    if not len(held_out):
+    evaluation = config.evaluation
+    items = data.validation.items[: min(evaluation.report_utterances, evaluation.final_utterances)]
+    if not items:
         return
     report.heading("To see")
     report.paragraph(
@@ -119,7 +119,7 @@ def _add_gallery(
     mels = {name: spoken_mels(run.directory) for name, run in firsts.items()}
     pipeline = TextToSpeechPipeline.from_pretrained(next(iter(firsts.values())).directory / "model")
     rows = {}
-    for index, item in enumerate(held_out.items):
+    for index, item in enumerate(items):
         target = log_mel_of_standardized(item["mel"])
         panels = {"target": target}
         if pipeline.estimator is not None:
@@ -127,7 +127,7 @@ def _add_gallery(
             panels |= {"mean of the prior": alone["mean"], "noise of the prior": alone["sample"]}
         panels |= {name: frames[index] for name, frames in mels.items()}
         low, high = float(target.min()), float(target.max())
-        recording = held_out.corpus.audio.recordings[index]
+        recording = data.validation.corpus.audio.recordings[index]
         rows[recording.text or recording.name] = [
             _figure(name, frames, low, high) for name, frames in panels.items()
         ]

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from acoustic.configuration import AcousticConfig
 from acoustic.corpus import SpokenCorpus
-from acoustic.data import AcousticDataset, NoisyUtteranceItem, collate_utterances
+from acoustic.data import NoisyUtteranceItem, collate_utterances
 from acoustic.judging import speak
 from acoustic.model import AcousticModel
 from priordiff import PhonemeEstimator, TextToSpeechPipeline
-from priordiff.audio import LogMelSpectrogram
 from priordiff.audio.metrics import warped_distances
 from priordiff.models.frames import log_mel_of_standardized
 from priordiff.models.length_regulator import to_frames
@@ -35,15 +34,7 @@ class AcousticTask:
 
     def __init__(self, config: AcousticConfig, corpus: SpokenCorpus) -> None:
         self.config, self.corpus = config, corpus
-        self.dataset = AcousticDataset(
-            corpus.training,
-            corpus.table,
-            LogMelSpectrogram(**asdict(config.mel)),
-            corpus.speakers_of(corpus.training),
-            len(corpus.speakers),
-            crop_frames=config.crop_frames,
-            num_train_timesteps=config.scheduler.num_train_timesteps,
-        )
+        self.dataset = corpus.training
         torch.manual_seed(config.training.seed)
         self.model = AcousticModel(config, len(corpus.table), len(corpus.speakers))
         if isinstance(self.model.estimator, PhonemeEstimator):
@@ -51,14 +42,6 @@ class AcousticTask:
                 (to_frames(item["symbols"][None], item["durations"][None]), item["mel"][None])
                 for item in self.dataset.items
             )
-        self.validation = self.held_out(config, corpus, config.evaluation.curve_utterances)
-
-    @staticmethod
-    def held_out(config: AcousticConfig, corpus: SpokenCorpus, count: int) -> AcousticDataset:
-        """The first of the held-out recordings."""
-        chosen = corpus.validation.select(range(min(count, len(corpus.validation))))
-        log_mel, speakers = LogMelSpectrogram(**asdict(config.mel)), corpus.speakers_of(chosen)
-        return AcousticDataset(chosen, corpus.table, log_mel, speakers, len(corpus.speakers))
 
     def collate(self, items: list[NoisyUtteranceItem]) -> dict[str, Tensor]:
         return collate_utterances(items)
@@ -82,9 +65,8 @@ class AcousticTask:
     def evaluate(self, step: int) -> Evaluation:
         pipeline = self.pipeline()
         scores: dict[str, list[float]] = {"log_mel_mae": [], "mcd": []}
-        for item in self.validation.items:
-            symbols = self.validation.corpus.alignments[item["index"]].symbols
-            mel = speak(pipeline, symbols, item).mel
+        for item in self.corpus.validation.items[: self.config.evaluation.curve_utterances]:
+            mel = speak(pipeline, self.corpus.validation.phonemes(item), item).mel
             distances = warped_distances(mel, log_mel_of_standardized(item["mel"]))
             for name, value in distances.items():
                 scores[name].append(value)
@@ -102,8 +84,8 @@ class AcousticTask:
         model, evaluation = self.model, self.config.evaluation
         speakers = self.corpus.speakers
         pipeline = TextToSpeechPipeline(
-            model.encoder.eval(),
-            model.decoder.eval(),
+            model.encoder,
+            model.decoder,
             model.scheduler,
             model.estimator,
             symbols=self.corpus.table.symbols,

@@ -22,25 +22,15 @@ _EXAMPLES = """\
 
 
 def _train_parser() -> argparse.ArgumentParser:
-    parser = experiment_parser(
+    return experiment_parser(
         prog="examples/vocoder",
         description="Train a prior-conditioned vocoder, compare it with its twins, and write a report.",
         examples=_EXAMPLES,
         configs=Path(__file__).parent / "configs",
-        output="runs/vocoder",
+        data="LJSpeech's layout or any folder of audio files (default: made by espeak-ng)",
+        choice="prior",
+        choices=["isotropic", "energy", "spectral-fit", "spectral"],
     )
-    parser.add_argument(
-        "--data", help="LJSpeech's layout or any folder of audio files (default: made by espeak-ng)"
-    )
-    parser.add_argument(
-        "--prior", help="isotropic, energy, spectral-fit or spectral (default: the configuration's)"
-    )
-    parser.add_argument(
-        "--compare",
-        action=argparse.BooleanOptionalAction,
-        help="train the twins under the other priors too (default: the configuration's choice)",
-    )
-    return parser
 
 
 def _make_corpus_parser() -> argparse.ArgumentParser:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
-from priordiff.experiments import load_configuration, make_writable, run_experiment
+from priordiff.experiments import configuration_from, make_writable, run_experiment
 from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.experiment import VocoderExperiment
 from vocoder.parts import check_packages, check_parts
@@ -13,25 +12,12 @@ from vocoder.priors import PRIORS
 from vocoder.synthesis import synthesize_files
 from vocoder.voices import make_spoken_corpus
 
-__all__ = ["configuration_from", "run_make_corpus", "run_synthesize", "run_train"]
-
-
-def configuration_from(arguments: argparse.Namespace) -> VocoderConfig:
-    """The configuration file with the command line's values laid over it."""
-    config = load_configuration(VocoderConfig, CONFIGS, arguments.config, arguments.overrides)
-    # Not as overrides, which are read as YAML: a folder may be called anything.
-    if arguments.data is not None:
-        config = replace(config, corpus=replace(config.corpus, directory=arguments.data))
-    if arguments.prior is not None:
-        config = replace(config, prior=arguments.prior)
-    if arguments.compare is not None:
-        config = replace(config, compare=list(PRIORS) if arguments.compare else [])
-    return config
+__all__ = ["run_make_corpus", "run_synthesize", "run_train"]
 
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Trains every run of the experiment, judges it, and writes the report."""
-    config = configuration_from(arguments)
+    config = configuration_from(VocoderConfig, CONFIGS, arguments, "prior", PRIORS)
     experiment = VocoderExperiment(config, arguments.seeds or [config.training.seed], arguments.output)
     check_packages(made_corpus=config.corpus.directory is None)
     check_parts(config, dict.fromkeys([config.prior, *config.compare]))

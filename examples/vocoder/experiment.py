@@ -8,7 +8,7 @@ from pathlib import Path
 
 from priordiff import LearnedMelSpectrumEstimator, PriorEstimator
 from priordiff.audio import AudioCorpus
-from priordiff.experiments import check_seeds
+from priordiff.experiments import Experiment
 from priordiff.training import TrainingTask
 from vocoder.configuration import EstimatorConfig, VocoderConfig
 from vocoder.data import prepare_corpus
@@ -25,21 +25,8 @@ __all__ = ["VocoderExperiment"]
 Corpora = tuple[AudioCorpus, AudioCorpus]
 
 
-class VocoderExperiment:
-    """A vocoder under the configured prior, its twins under others, for every seed.
-
-    Args:
-        config: of the main model; its `compare` names the twins' priors.
-        seeds: of the trainings.
-        output: folder of the runs.
-
-    Raises:
-        ValueError: if two seeds are equal, or one is out of range.
-    """
-
-    def __init__(self, config: VocoderConfig, seeds: Sequence[int], output: Path) -> None:
-        check_seeds(seeds)
-        self.config, self.seeds, self.output = config, seeds, output
+class VocoderExperiment(Experiment[VocoderConfig, VocoderRun]):
+    """A vocoder under the configured prior, and its twins under those of `compare`, for every seed."""
 
     @property
     def steps_per_evaluation(self) -> float:
@@ -79,10 +66,8 @@ class VocoderExperiment:
         scores = evaluate_run(run.directory, run.config, data[1])
         return f"log-mel MAE {scores['log_mel_mae']:.3f}, MR-STFT {scores['mr_stft']:.3f}"
 
-    def report(self, runs: Sequence[VocoderRun], data: Corpora) -> Path:
-        path = self.output / "report.html"
+    def report(self, path: Path, runs: Sequence[VocoderRun], data: Corpora) -> None:
         write_report(path, self.config, runs, data)
-        return path
 
     def _prior_run(self, prior: str, seed: int) -> VocoderRun:
         """The training of a prior; of the configuration it keeps what concerns the prior."""

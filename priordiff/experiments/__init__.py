@@ -1,6 +1,6 @@
 """Experiments: models that are trained side by side, over priors and seeds, judged and reported."""
 
-from priordiff.experiments.configurations import load_configuration
+from priordiff.experiments.configurations import configuration_from
 from priordiff.experiments.curves import Curve, curve_of, first_reached, mean_curve, minutes_of
 from priordiff.experiments.experiment import Experiment, run_experiment, time_left_of
 from priordiff.experiments.folders import EVALUATION, make_writable, read_scores, write_scores
@@ -18,9 +18,9 @@ __all__ = [
     "by_name",
     "check_runs",
     "check_seeds",
+    "configuration_from",
     "curve_of",
     "first_reached",
-    "load_configuration",
     "machine_facts",
     "make_writable",
     "mean_curve",

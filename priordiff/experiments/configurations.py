@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from priordiff.command_line import named_configurations
 from priordiff.training import load_config
 
-__all__ = ["load_configuration"]
+__all__ = ["configuration_from"]
 
 Config = TypeVar("Config")
 
 
-def load_configuration(
-    config_class: type[Config], configs: Path, name: str, overrides: Sequence[str]
+def configuration_from(
+    config_class: type[Config],
+    configs: Path,
+    arguments: argparse.Namespace,
+    choice: str,
+    choices: Iterable[str],
 ) -> Config:
-    """Load a configuration by its name or from a file, and lay overrides over it.
+    """Load the configuration that arguments name, and lay their values over it.
 
     Args:
-        config_class: A dataclass.
+        config_class: A dataclass that has ``corpus.directory``, ``compare`` and the key ``choice``.
         configs: Folder of the configurations that have names.
-        name: One of them, or the path of a YAML file.
-        overrides: ``key=value``.
+        arguments: As the parser of `priordiff.command_line.experiment_parser` makes them.
+        choice: Name of the key by which models are chosen.
+        choices: Its values.
 
     Raises:
         ValueError: If there is no such configuration, or a value in it is none.
         OSError: If the file can't be read.
     """
-    file = Path(name)
+    file = Path(arguments.config)
     if not file.suffix:
-        file = configs / f"{name}.yaml"
+        file = configs / f"{arguments.config}.yaml"
         if not file.is_file():
             known = ", ".join(named_configurations(configs))
-            raise ValueError(f"--config {name}: expected one of {known}, or the path of a YAML file")
-    return load_config(config_class, file, list(overrides))
+            raise ValueError(
+                f"--config {arguments.config}: expected one of {known}, or the path of a YAML file"
+            )
+    config: Any = load_config(config_class, file, arguments.overrides)
+    # Not as overrides, which are read as YAML: a folder may be called anything.
+    if arguments.data is not None:
+        config = replace(config, corpus=replace(config.corpus, directory=arguments.data))
+    if (chosen := getattr(arguments, choice)) is not None:
+        config = replace(config, **{choice: chosen})
+    if arguments.compare is not None:
+        config = replace(config, compare=list(choices) if arguments.compare else [])
+    return config

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from priordiff.experiments.folders import make_writable
-from priordiff.experiments.runs import Run, agree_on_precision, check_runs
+from priordiff.experiments.runs import Run, agree_on_precision, check_runs, check_seeds
 from priordiff.training import TimeLeft, Trainer, TrainingTask, join_processes
 
 __all__ = ["Experiment", "run_experiment", "time_left_of"]
@@ -18,41 +19,58 @@ _logger = logging.getLogger(__name__)
 # In evaluations, as measured.
 _REPORT = 1.0
 
+AnyConfig = TypeVar("AnyConfig")
 AnyRun = TypeVar("AnyRun", bound=Run)
 
 
-class Experiment(Protocol[AnyRun]):
-    """What an example compares; a class needs these members, not this base."""
+class Experiment(ABC, Generic[AnyConfig, AnyRun]):
+    """What an example compares: a main model, and others beside it, for every seed.
+
+    Args:
+        config: Of the main model; an instance of a dataclass.
+        seeds: Of the trainings.
+        output: Folder of the runs and of the report.
+
+    Raises:
+        ValueError: If two seeds are equal, or one is out of range.
+    """
+
+    def __init__(self, config: AnyConfig, seeds: Sequence[int], output: Path) -> None:
+        check_seeds(seeds)
+        self.config, self.seeds, self.output = config, seeds, output
 
     @property
-    def output(self) -> Path:
-        """The folder of its runs and of its report."""
-
-    @property
+    @abstractmethod
     def steps_per_evaluation(self) -> float:
         """About how many training steps of the main model take as long as an evaluation."""
 
     @property
+    @abstractmethod
     def final_evaluations(self) -> float:
         """About how many evaluations during training take as long as that of a finished run."""
 
+    @abstractmethod
     def runs(self) -> Sequence[AnyRun]:
         """The runs in the order in which they are trained: a part before what needs it."""
 
+    @abstractmethod
     def prepare(self) -> Any:
         """The data of all of them; called once, in every process."""
 
+    @abstractmethod
     def task(self, run: AnyRun, data: Any) -> TrainingTask:
         """What a run trains."""
 
+    @abstractmethod
     def judge(self, run: AnyRun, data: Any) -> str:
         """Judge the exported model of a run and store the scores in its folder; returns a few words."""
 
-    def report(self, runs: Sequence[AnyRun], data: Any) -> Path:
-        """Write the report about the finished runs."""
+    @abstractmethod
+    def report(self, path: Path, runs: Sequence[AnyRun], data: Any) -> None:
+        """Write the report about the finished runs to an HTML file."""
 
 
-def run_experiment(experiment: Experiment[AnyRun], resume: bool) -> bool:
+def run_experiment(experiment: Experiment[Any, AnyRun], resume: bool) -> bool:
     """Train every run up to its last step, judge each, and write the report.
 
     Args:
@@ -90,11 +108,13 @@ def run_experiment(experiment: Experiment[AnyRun], resume: bool) -> bool:
             _logger.info("%s: %s; all runs: %s left", run.directory, summary, time_left)
         processes.wait_for_everyone()
     if processes.is_main_process:
-        _logger.info("report: %s", experiment.report(runs, data))
+        path = experiment.output / "report.html"
+        experiment.report(path, runs, data)
+        _logger.info("report: %s", path)
     return True
 
 
-def time_left_of(experiment: Experiment[AnyRun], runs: Sequence[AnyRun]) -> TimeLeft:
+def time_left_of(experiment: Experiment[Any, AnyRun], runs: Sequence[AnyRun]) -> TimeLeft:
     """Plan the time that runs will take from their last checkpoints on, evaluations and report included."""
     steps, evaluations = 0.0, _REPORT
     for run in runs:

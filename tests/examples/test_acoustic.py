@@ -50,7 +50,7 @@ def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "evaluation.more_inference_steps": "[2]",
         "evaluation.curve_utterances": 1,
         "evaluation.final_utterances": 1,
-        "evaluation.report_utterances": 1,
+        "evaluation.report_utterances": 2,
     }
     return ["--data", str(speech), *(f"{key}={value}" for key, value in overrides.items())]
 

@@ -30,7 +30,7 @@ def test_every_run_is_trained_and_all_but_parts_are_judged_and_reported(
         assert (tmp_path / name / "model" / "weights.safetensors").is_file()
         assert (tmp_path / name / "evaluation").is_dir() != name.startswith("part")
     assert read_scores(tmp_path / "toy-seed4", "scores") == {"seed": 4, "models": 1.0}
-    assert json.loads((tmp_path / "report.json").read_text()) == {
+    assert json.loads((tmp_path / "report.html").read_text()) == {
         "toy": [{"seed": 0, "models": 1}, {"seed": 4, "models": 1}],
         "twin": [{"seed": 0, "models": 1}, {"seed": 4, "models": 1}],
     }
@@ -45,7 +45,7 @@ def test_an_experiment_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(t
     stopped.faults = {"signal_at": 3, "signal_number": signal.SIGTERM}
     assert not run_experiment(stopped, resume=False)
     assert stopped.trained == ["part-seed0", "toy-seed0"]
-    assert not (tmp_path / "stopped" / "report.json").exists()
+    assert not (tmp_path / "stopped" / "report.html").exists()
     resumed = ToyExperiment(tmp_path / "stopped")
     assert run_experiment(resumed, resume=True)
     for run in whole.runs():

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from priordiff.experiments import Run, by_name, read_scores, run_experiment, write_scores
+from priordiff.experiments import Experiment, Run, by_name, read_scores, run_experiment, write_scores
 from priordiff.training import TrainingConfig
 from tests.training.toy import ToyConfig, ToyTask, toy_training
 
 
-class ToyExperiment:
+class ToyExperiment(Experiment[TrainingConfig, Run]):
     """A model that needs a part, and its twin, for every seed."""
 
     steps_per_evaluation = 2.0
@@ -21,8 +21,9 @@ class ToyExperiment:
     def __init__(
         self, output: Path, seeds: Sequence[int] = (0,), training: TrainingConfig | None = None
     ) -> None:
-        self.output, self.seeds = output, seeds
-        self.training = training or replace(toy_training(), num_steps=6, checkpoint_every=2, log_every=1)
+        training = training or replace(toy_training(), num_steps=6, checkpoint_every=2, log_every=1)
+        super().__init__(training, seeds, output)
+        self.training = training
         self.prepared = 0
         self.trained: list[str] = []
         self.faults: dict[str, int] = {}
@@ -50,14 +51,12 @@ class ToyExperiment:
         write_scores(run.directory, "scores", {"seed": run.seed, "models": 1.0})
         return f"seed {run.seed}"
 
-    def report(self, runs: Sequence[Run], data: str) -> Path:
-        path = self.output / "report.json"
+    def report(self, path: Path, runs: Sequence[Run], data: str) -> None:
         scores = {
             name: [read_scores(run.directory, "scores") for run in of_name]
             for name, of_name in by_name(runs).items()
         }
         path.write_text(json.dumps(scores), encoding="utf-8")
-        return path
 
     def _run(self, name: str, seed: int, weight: float = 1.0, is_part: bool = False) -> Run:
         training = replace(self.training, seed=seed)
