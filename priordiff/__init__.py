@@ -26,7 +26,14 @@ if TYPE_CHECKING:
         VideoNoiseEstimator,
     )
     from priordiff.losses import prior_loss
-    from priordiff.models import DiffWave, LappedConvNeXt, MelDiffWave, MelTransformer, TextEncoder
+    from priordiff.models import (
+        DiffWave,
+        LappedConvNeXt,
+        MelConvNeXt,
+        MelDiffWave,
+        MelTransformer,
+        TextEncoder,
+    )
     from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline, apply_prior
     from priordiff.priors import (
         DensePrior,
@@ -69,6 +76,7 @@ __all__ = [
     "LowRankPrior",
     "MaskedPrior",
     "MeanEstimator",
+    "MelConvNeXt",
     "MelDiffWave",
     "MelEnergyEstimator",
     "MelSpectrumEstimator",

@@ -5,7 +5,7 @@ from priordiff.audio.alignment import Alignment, mean_boundary_error
 from priordiff.audio.alignment_search import monotonic_durations
 from priordiff.audio.cache import Recording
 from priordiff.audio.corpus import AudioCorpus
-from priordiff.audio.demo_corpus import make_corpus
+from priordiff.audio.demo_corpus import make_corpus, speakers_of
 from priordiff.audio.espeak import speak
 from priordiff.audio.files import AUDIO_EXTENSIONS, read_audio, write_audio
 from priordiff.audio.folders import audio_files
@@ -50,6 +50,7 @@ __all__ = [
     "read_textgrid",
     "sentences_of",
     "speak",
+    "speakers_of",
     "split",
     "spoken_sentences",
     "write_audio",

@@ -23,7 +23,7 @@ from priordiff.audio.textgrid import write_textgrid
 from priordiff.audio.voices import EspeakVoice, Voice
 from priordiff.files import remove_partials, write_text
 
-__all__ = ["make_corpus", "shipped_sentences"]
+__all__ = ["DEMO_VOICES", "make_corpus", "shipped_sentences", "speakers_of"]
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _SPEAKERS = (
 )
 _RATES = (160, 145, 180)
 _PITCHES = (50, 40, 60)
-_VOICES = tuple(
+DEMO_VOICES = tuple(
     EspeakVoice(speaker, rate, pitch) for pitch in _PITCHES for rate in _RATES for speaker in _SPEAKERS
 )
 
@@ -69,7 +69,7 @@ def make_corpus(
     directory: str | os.PathLike[str],
     sentences: Sequence[str] | None = None,
     progress: bool = False,
-    voices: Sequence[Voice] = _VOICES,
+    voices: Sequence[Voice] = DEMO_VOICES,
 ) -> Path:
     """Makes a synthetic speech corpus in LJSpeech's layout, unless the directory holds it already.
 
@@ -139,6 +139,31 @@ def make_corpus(
     write_text(directory / "metadata.csv", rows)
     write_text(directory / _MARKER, json.dumps({**recipe, "complete": True}, indent=2))
     return directory
+
+
+def speakers_of(directory: str | os.PathLike[str]) -> dict[str, str]:
+    """Who speaks each recording of a corpus that `make_corpus` has made.
+
+    Args:
+        directory: the corpus.
+
+    Returns:
+        The voice by the recording's name: of espeak-ng's, whatever their rate and pitch, the voice alone.
+        Empty for other corpora.
+
+    Example:
+        >>> import tempfile
+        >>> voices = [EspeakVoice("en-us", 160), EspeakVoice("en+f3"), EspeakVoice("en-us", 180)]
+        >>> directory = make_corpus(tempfile.mkdtemp(), ["Hello.", "How are you?", "Fine."], voices=voices)
+        >>> speakers_of(directory)
+        {'demo-0001': 'en-us', 'demo-0002': 'en+f3', 'demo-0003': 'en-us'}
+    """
+    made = _read_marker(Path(directory))
+    if made is None:
+        return {}
+    voices = [name.split()[0] for name in made["voices"]]
+    names = sorted(path.stem for path in (Path(directory) / "wavs").glob("demo-*.wav"))
+    return {name: voices[(int(name.removeprefix("demo-")) - 1) % len(voices)] for name in names}
 
 
 def _name(index: int) -> str:

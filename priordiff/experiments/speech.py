@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from accelerate import PartialState
 
-from priordiff.audio import AudioCorpus, make_corpus, split
+from priordiff.audio import AudioCorpus, EspeakVoice, Voice, make_corpus, split
+from priordiff.audio.demo_corpus import DEMO_VOICES
 from priordiff.training import ADJUSTABLE, expect
 
 __all__ = ["MelConfig", "SpeechConfig", "prepare_speech", "speech_directory"]
@@ -21,12 +23,14 @@ class SpeechConfig:
 
     Args:
         directory: LJSpeech's layout or any folder of audio files; null makes a corpus with espeak-ng.
+        voices: Of espeak-ng, which speak the made corpus in turn; null for eight at several rates.
         cache_directory: Where the made corpus and the decoded samples are kept.
         validation_fraction: Share of the recordings that is held out.
         min_seconds: Shorter recordings are skipped.
     """
 
     directory: str | None = None
+    voices: list[str] | None = None
     cache_directory: str = field(default="data", metadata=ADJUSTABLE)
     validation_fraction: float = 0.05
     min_seconds: float = 1.0
@@ -34,6 +38,7 @@ class SpeechConfig:
     def __post_init__(self) -> None:
         expect(self, "validation_fraction", 0 < self.validation_fraction < 1, "a number between 0 and 1")
         expect(self, "directory", self.directory != "", "a folder, or null for a corpus made by espeak-ng")
+        expect(self, "voices", self.voices != [], "names of espeak-ng's voices, or null")
         expect(self, "min_seconds", self.min_seconds >= 0.5, "at least 0.5 seconds, which the measures need")
 
 
@@ -60,7 +65,13 @@ class MelConfig:
 
 def speech_directory(config: SpeechConfig) -> Path:
     """The folder of the recordings, configured or made."""
-    return Path(config.cache_directory) / "espeak" if config.directory is None else Path(config.directory)
+    if config.directory is not None:
+        return Path(config.directory)
+    return Path(config.cache_directory) / "-".join(["espeak", *(config.voices or ())])
+
+
+def _voices(config: SpeechConfig) -> Sequence[Voice]:
+    return DEMO_VOICES if config.voices is None else [EspeakVoice(voice) for voice in config.voices]
 
 
 def prepare_speech(
@@ -85,7 +96,7 @@ def prepare_speech(
     state = PartialState()
     with state.main_process_first():
         if config.directory is None:
-            make_corpus(directory, progress=state.is_main_process)
+            make_corpus(directory, progress=state.is_main_process, voices=_voices(config))
         name = hashlib.blake2b(os.fsencode(os.path.realpath(directory)), digest_size=6).hexdigest()
         recordings = AudioCorpus.prepare(
             directory,

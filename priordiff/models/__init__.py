@@ -3,6 +3,7 @@
 from priordiff.models.convnext import ConvNeXtBlock
 from priordiff.models.diffwave import DiffWave
 from priordiff.models.lapped_convnext import LappedConvNeXt
+from priordiff.models.mel_convnext import MelConvNeXt
 from priordiff.models.mel_diffwave import MelDiffWave
 from priordiff.models.mel_transformer import MelTransformer
 from priordiff.models.text_encoder import EncodedText, TextEncoder
@@ -12,6 +13,7 @@ __all__ = [
     "DiffWave",
     "EncodedText",
     "LappedConvNeXt",
+    "MelConvNeXt",
     "MelDiffWave",
     "MelTransformer",
     "TextEncoder",

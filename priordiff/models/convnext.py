@@ -6,7 +6,17 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-__all__ = ["ConvNeXtBlock"]
+__all__ = ["ConvNeXtBlock", "check_kernel_size"]
+
+
+def check_kernel_size(kernel_size: int) -> None:
+    """Checks that a convolution sees as many frames before as after.
+
+    Raises:
+        ValueError: unless the size is positive and odd.
+    """
+    if kernel_size < 1 or not kernel_size % 2:
+        raise ValueError(f"kernel_size={kernel_size} must be a positive odd number")
 
 
 class ConvNeXtBlock(nn.Module):

@@ -9,6 +9,8 @@ from torch import Tensor
 
 __all__ = [
     "check_log_mel",
+    "check_mel_denoiser_inputs",
+    "check_prior_condition",
     "check_sizes",
     "check_timesteps",
     "check_vocoder_inputs",
@@ -69,6 +71,62 @@ def check_vocoder_inputs(config: Any, sample: Tensor, steps: Tensor, log_mel: Te
             f"{tuple(log_mel.shape)} and hop_length={config.hop_length}"
         )
     check_timesteps(steps, batch)
+
+
+def check_mel_denoiser_inputs(
+    config: Any,
+    sample: Tensor,
+    steps: Tensor,
+    condition: Tensor,
+    prior_mean: Tensor | None,
+    prior_std: Tensor | None,
+    mask: Tensor | None,
+) -> None:
+    """Checks that what a denoiser of mel frames is given fits together.
+
+    Args:
+        config: the network's, with `n_mels`, `condition_channels` and `prior_condition`.
+        sample: noisy mel frames.
+        steps: training steps.
+        condition: of each frame.
+        prior_mean: of each value of the sample, if `prior_condition` asks for it.
+        prior_std: likewise.
+        mask: True where a frame is no padding.
+
+    Raises:
+        ValueError: if a shape does not fit the others or the configuration.
+    """
+    if sample.dim() != 3 or sample.shape[1] != config.n_mels:
+        raise ValueError(
+            f"sample has shape {tuple(sample.shape)}, expected (batch, {config.n_mels} mel bands, frames)"
+        )
+    batch, _, frames = sample.shape
+    expected = (batch, config.condition_channels, frames)
+    if condition.shape != expected:
+        raise ValueError(f"condition has shape {tuple(condition.shape)}, expected {expected}")
+    check_timesteps(steps, batch)
+    if mask is not None and mask.shape != (batch, frames):
+        raise ValueError(f"mask has shape {tuple(mask.shape)}, expected {(batch, frames)}")
+    for name, value in (("prior_mean", prior_mean), ("prior_std", prior_std)):
+        if (value is not None) != (config.prior_condition != "none"):
+            raise ValueError(
+                f"{name} is {'missing' if value is None else 'given'}, but the model has "
+                f"prior_condition={config.prior_condition!r}"
+            )
+        if value is not None and value.shape != sample.shape:
+            raise ValueError(
+                f"{name} has shape {tuple(value.shape)}, expected {tuple(sample.shape)} as the sample"
+            )
+
+
+def check_prior_condition(prior_condition: str) -> None:
+    """Checks how a denoiser of mel frames is to see the prior.
+
+    Raises:
+        ValueError: unless it is "none" or "channels".
+    """
+    if prior_condition not in ("none", "channels"):
+        raise ValueError(f"prior_condition={prior_condition!r} must be 'none' or 'channels'")
 
 
 def check_timesteps(steps: Tensor, batch: int) -> None:

@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from priordiff.lapped_transform import check_hop_length, inverse_mdct, mdct
-from priordiff.models.convnext import ConvNeXtBlock
+from priordiff.models.convnext import ConvNeXtBlock, check_kernel_size
 from priordiff.models.diffwave_layers import StepEmbedding
 from priordiff.models.frames import check_sizes, check_vocoder_inputs, standardize_log_mel
 
@@ -62,8 +62,7 @@ class LappedConvNeXt(ModelMixin, ConfigMixin):
             expansion=expansion,
             n_mels=n_mels,
         )
-        if kernel_size < 1 or not kernel_size % 2:
-            raise ValueError(f"kernel_size={kernel_size} must be a positive odd number")
+        check_kernel_size(kernel_size)
         check_hop_length(hop_length)
         self.step_embedding = StepEmbedding(hidden_dim=channels)
         self.input_projection = nn.Linear(hop_length + n_mels, channels)

@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from priordiff.models.diffwave_layers import ResidualLayer, StepEmbedding, row_conv, sum_of_skips
-from priordiff.models.frames import check_sizes, check_timesteps
+from priordiff.models.frames import check_mel_denoiser_inputs, check_prior_condition, check_sizes
 from priordiff.models.neuralspeech import fit_weights, number_of_layers, read_state_dict
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ class MelDiffWave(ModelMixin, ConfigMixin):
             residual_layers=residual_layers,
             dilation_cycle_length=dilation_cycle_length,
         )
-        if prior_condition not in ("none", "channels"):
-            raise ValueError(f"prior_condition={prior_condition!r} must be 'none' or 'channels'")
+        check_prior_condition(prior_condition)
         in_channels = n_mels if prior_condition == "none" else 3 * n_mels
         self.input_projection = row_conv(in_channels, residual_channels, 1)
         self.step_embedding = StepEmbedding()
@@ -114,7 +113,7 @@ class MelDiffWave(ModelMixin, ConfigMixin):
             ValueError: if the shapes do not fit each other or the configuration.
         """
         steps = torch.as_tensor(timestep, device=sample.device, dtype=torch.float32)
-        self._check_inputs(sample, steps, condition, prior_mean, prior_std, mask)
+        check_mel_denoiser_inputs(self.config, sample, steps, condition, prior_mean, prior_std, mask)
         step = self.step_embedding(steps.expand(len(sample)), sample.dtype)
         if prior_mean is not None and prior_std is not None:
             sample = torch.cat([sample, prior_mean, prior_std], dim=1)
@@ -157,38 +156,6 @@ class MelDiffWave(ModelMixin, ConfigMixin):
         model = cls(**_sizes_of(published), dilation_cycle_length=dilation_cycle_length)
         model.load_state_dict(fit_weights(published, model.state_dict()))
         return model
-
-    def _check_inputs(
-        self,
-        sample: Tensor,
-        steps: Tensor,
-        condition: Tensor,
-        prior_mean: Tensor | None,
-        prior_std: Tensor | None,
-        mask: Tensor | None,
-    ) -> None:
-        config = self.config
-        if sample.dim() != 3 or sample.shape[1] != config.n_mels:
-            raise ValueError(
-                f"sample has shape {tuple(sample.shape)}, expected (batch, {config.n_mels} mel bands, frames)"
-            )
-        batch, _, frames = sample.shape
-        expected = (batch, config.condition_channels, frames)
-        if condition.shape != expected:
-            raise ValueError(f"condition has shape {tuple(condition.shape)}, expected {expected}")
-        check_timesteps(steps, batch)
-        if mask is not None and mask.shape != (batch, frames):
-            raise ValueError(f"mask has shape {tuple(mask.shape)}, expected {(batch, frames)}")
-        for name, value in (("prior_mean", prior_mean), ("prior_std", prior_std)):
-            if (value is not None) != (config.prior_condition != "none"):
-                raise ValueError(
-                    f"{name} is {'missing' if value is None else 'given'}, but the model has "
-                    f"prior_condition={config.prior_condition!r}"
-                )
-            if value is not None and value.shape != sample.shape:
-                raise ValueError(
-                    f"{name} has shape {tuple(value.shape)}, expected {tuple(sample.shape)} as the sample"
-                )
 
 
 def _sizes_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -56,12 +56,14 @@ class MelTransformer(ModelMixin, ConfigMixin):
         )
         self.output = nn.Linear(condition_channels, n_mels)
 
-    def forward(self, condition: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, condition: Tensor, mask: Tensor | None = None, start: Tensor | None = None) -> Tensor:
         """Decodes frames.
 
         Args:
             condition: (batch, condition_channels, frames).
             mask: True where a frame is no padding (batch, frames); None where none is.
+            start: frame at which each item begins, int64 (batch,), if it is a window of a longer utterance;
+                None for 0.
 
         Returns:
             Mel frames (batch, n_mels, frames), zero in the padding.
@@ -79,7 +81,9 @@ class MelTransformer(ModelMixin, ConfigMixin):
             mask = torch.ones(batch, frames, dtype=torch.bool, device=condition.device)
         if mask.shape != (batch, frames):
             raise ValueError(f"mask has shape {tuple(mask.shape)}, expected {(batch, frames)}")
-        x = self.output(self.transformer(rearrange(condition, "b c f -> b f c"), mask))
+        if start is not None and start.shape != (batch,):
+            raise ValueError(f"start has shape {tuple(start.shape)}, expected {(batch,)}")
+        x = self.output(self.transformer(rearrange(condition, "b c f -> b f c"), mask, start))
         return rearrange(x * mask[..., None], "b f m -> b m f")
 
 

@@ -12,16 +12,18 @@ from torch import Tensor, nn
 __all__ = ["FeedForwardTransformer", "sinusoidal_positions"]
 
 
-def sinusoidal_positions(length: int, channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    r"""The positional encoding of Vaswani et al. (2017): (length, channels), sines and cosines in halves.
+def sinusoidal_positions(positions: Tensor, channels: int) -> Tensor:
+    r"""The positional encoding of Vaswani et al. (2017): (…, channels), sines and cosines in halves.
 
     $\sin(p\,\omega_k)$ and $\cos(p\,\omega_k)$ with $\omega_k = 10^{-4 k / (K - 1)}$ for $K$ = channels / 2
     frequencies.
     """
     half = channels // 2
-    frequencies = torch.exp(torch.arange(half, device=device) * (-math.log(10_000) / max(1, half - 1)))
-    angles = torch.arange(length, device=device)[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], dim=1).to(dtype)
+    frequencies = torch.exp(
+        torch.arange(half, device=positions.device) * (-math.log(10_000) / max(1, half - 1))
+    )
+    angles = positions[..., None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 class FeedForwardTransformer(nn.Module):
@@ -54,15 +56,19 @@ class FeedForwardTransformer(nn.Module):
         )
         self.norm = nn.LayerNorm(channels)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, start: Tensor | None = None) -> Tensor:
         """Sequences (batch, length, channels) to such, zero in the padding.
 
         Args:
             x: sequences.
             mask: True where an element is no padding (batch, length).
+            start: position of the first element of each sequence (batch,), if it is a window of a longer one.
         """
-        positions = sinusoidal_positions(x.shape[1], x.shape[2], x.device, x.dtype)
-        x = F.dropout(x + self.scale * positions, self.dropout, self.training)
+        positions = torch.arange(x.shape[1], device=x.device)
+        if start is not None:
+            positions = positions + start[:, None]
+        encoding = sinusoidal_positions(positions, x.shape[2]).to(x.dtype)
+        x = F.dropout(x + self.scale * encoding, self.dropout, self.training)
         kept = mask[..., None].to(x.dtype)
         x = x * kept
         for block in self.blocks:

@@ -11,7 +11,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from priordiff.estimators import PriorEstimator
-from priordiff.models import EncodedText, MelDiffWave
+from priordiff.models import EncodedText, MelConvNeXt, MelDiffWave
 from priordiff.priors import DiagonalPrior
 
 __all__ = ["sample_mel", "told_of_prior"]
@@ -19,7 +19,7 @@ __all__ = ["sample_mel", "told_of_prior"]
 
 def sample_mel(
     encoded: EncodedText,
-    decoder: MelDiffWave,
+    decoder: MelDiffWave | MelConvNeXt,
     scheduler: Any,
     estimator: PriorEstimator | None,
     generator: torch.Generator | None = None,
@@ -68,7 +68,10 @@ def sample_mel(
 
 
 def told_of_prior(
-    decoder: MelDiffWave, prior: DiagonalPrior | None, shape: Sequence[int], dtype: torch.dtype
+    decoder: MelDiffWave | MelConvNeXt,
+    prior: DiagonalPrior | None,
+    shape: Sequence[int],
+    dtype: torch.dtype,
 ) -> dict[str, Tensor]:
     """What a denoiser takes of the prior, as arguments of its `forward`: nothing, or both moments.
 

@@ -31,7 +31,8 @@ class TextToSpeechPipeline(DiffusionPipeline):
 
     Args:
         encoder: a `TextEncoder`.
-        decoder: a `MelDiffWave`, or a `MelTransformer`, which needs neither scheduler nor estimator.
+        decoder: a `MelDiffWave` or `MelConvNeXt`; or a `MelTransformer`, which needs neither scheduler nor
+            estimator.
         scheduler: of the denoiser; in place of one that takes no prior comes its sibling.
         estimator: encoded text to prior; None for N(0, I).
         vocoder_model: denoiser of a `VocoderPipeline`; None for mel frames alone.

@@ -27,6 +27,18 @@ def test_the_order_of_the_frames_matters() -> None:
     assert not torch.allclose(frames[..., 2], frames[..., 6])
 
 
+def test_a_window_has_the_positions_that_it_has_in_the_whole() -> None:
+    decoder, condition = small(), torch.randn(2, 8, 9)
+    windows = torch.stack([condition[0, :, 4:], condition[0, :, :5]])
+    for block in decoder.transformer.blocks:  # without attention, a frame needs its position alone
+        torch.nn.init.zeros_(block.attention_output.weight)
+        torch.nn.init.zeros_(block.widening.weight)
+    whole = decoder(condition)[0]
+    told = decoder(windows, start=torch.tensor([4, 0]))
+    torch.testing.assert_close(told, torch.stack([whole[:, 4:], whole[:, :5]]), rtol=0, atol=1e-5)
+    assert not torch.allclose(decoder(windows)[0], whole[:, 4:], atol=1e-3)
+
+
 def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
     decoder, condition = small(), torch.randn(2, 8, 9)
     decoder.save_pretrained(tmp_path)
@@ -38,3 +50,5 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         small()(torch.zeros(2, 7, 9))
     with pytest.raises(ValueError, match=r"mask has shape \(2, 8\), expected \(2, 9\)"):
         small()(torch.zeros(2, 8, 9), torch.ones(2, 8, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"start has shape \(1,\), expected \(2,\)"):
+        small()(torch.zeros(2, 8, 9), start=torch.zeros(1, dtype=torch.int64))

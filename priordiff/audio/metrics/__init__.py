@@ -1,7 +1,13 @@
 """Measures of synthesised speech against a recording: from libraries of the field, or by definition."""
 
 from priordiff.audio.metrics._pair import UndefinedMetricError
-from priordiff.audio.metrics.evaluation import SPEECH_METRICS, Metric, average_scores, evaluate_speech
+from priordiff.audio.metrics.evaluation import (
+    SPEECH_METRICS,
+    Metric,
+    average_scores,
+    evaluate_alone,
+    evaluate_speech,
+)
 from priordiff.audio.metrics.perceptual import mean_opinion_score, pesq
 from priordiff.audio.metrics.pitch import f0_rmse, fundamental_frequency, voicing_error
 from priordiff.audio.metrics.spectral import log_mel_mae, mel_cepstral_distortion, multi_resolution_stft
@@ -14,6 +20,7 @@ __all__ = [
     "UndefinedMetricError",
     "average_scores",
     "dynamic_time_warping",
+    "evaluate_alone",
     "evaluate_speech",
     "f0_rmse",
     "fundamental_frequency",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import fmean
@@ -21,7 +21,7 @@ from priordiff.audio.metrics.spectral import (
 )
 from priordiff.audio.metrics.words import PACKAGES, word_error_rate
 
-__all__ = ["SPEECH_METRICS", "Metric", "average_scores", "evaluate_speech"]
+__all__ = ["SPEECH_METRICS", "Metric", "average_scores", "evaluate_alone", "evaluate_speech"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def evaluate_speech(
     check_pair(prediction, target, sample_rate)
     prediction, target = prediction.detach(), target.detach()
     f0, f0_target = (fundamental_frequency(waveform, sample_rate) for waveform in (prediction, target))
-    measures = {
+    measures: dict[str, Callable[[], float]] = {
         "log_mel_mae": lambda: log_mel_mae(prediction, target, sample_rate, log_mel),
         "mr_stft": lambda: multi_resolution_stft(prediction, target, sample_rate),
         "mcd": lambda: mel_cepstral_distortion(prediction, target, sample_rate, log_mel),
@@ -93,10 +93,37 @@ def evaluate_speech(
     }
     if find_spec("pesq"):
         measures["pesq"] = lambda: pesq(prediction, target, sample_rate)
+    return {**_taken(measures), **evaluate_alone(prediction, sample_rate, text)}
+
+
+def evaluate_alone(waveform: Tensor, sample_rate: int, text: str = "") -> dict[str, float]:
+    """Judges a waveform by itself, as far as the packages for that are installed.
+
+    `mos` if those of the extra `metrics` are, `wer` if those of `words` are and the text is given.
+
+    Args:
+        waveform: (N,).
+        sample_rate: in Hz.
+        text: what is said in it, if that is known.
+
+    Raises:
+        ValueError: the waveform is not one channel, too short, or holds NaN.
+
+    Example:
+        >>> import torch
+        >>> evaluate_alone(torch.zeros(16000), 16000).keys() <= {"mos"}
+        True
+    """
+    measures: dict[str, Callable[[], float]] = {}
     if find_spec("distillmos"):
-        measures["mos"] = lambda: mean_opinion_score(prediction, sample_rate)
+        measures["mos"] = lambda: mean_opinion_score(waveform, sample_rate)
     if text and all(find_spec(package) for package in PACKAGES):
-        measures["wer"] = lambda: word_error_rate(prediction, sample_rate, text)
+        measures["wer"] = lambda: word_error_rate(waveform, sample_rate, text)
+    return _taken(measures)
+
+
+def _taken(measures: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+    """The values of the measures that have one."""
     scores: dict[str, float] = {}
     for name, measure in measures.items():
         try:

@@ -11,8 +11,8 @@ from priordiff.audio.metrics._pair import UndefinedMetricError, check_pair, chec
 __all__ = ["f0_rmse", "fundamental_frequency", "rmse_of_voiced", "voicing_disagreement", "voicing_error"]
 
 
-def fundamental_frequency(waveform: Tensor, sample_rate: int) -> np.ndarray:
-    """Fundamental frequency in Hz every 5 ms, 0 where the frame is unvoiced.
+def fundamental_frequency(waveform: Tensor, sample_rate: int, period: float = 0.005) -> np.ndarray:
+    """Fundamental frequency in Hz, every 5 ms by default, 0 where the frame is unvoiced.
 
     WORLD's DIO, refined by StoneMask, between 71 and 800 Hz (Morise et al., "WORLD: a vocoder-based
     high-quality speech synthesis system for real-time applications", 2016), computed by `pyworld`.
@@ -20,9 +20,10 @@ def fundamental_frequency(waveform: Tensor, sample_rate: int) -> np.ndarray:
     Args:
         waveform: (N,).
         sample_rate: in Hz.
+        period: seconds between the values.
 
     Returns:
-        (F,), F = ⌊N / (0.005 · sample_rate)⌋ + 1.
+        (F,), F = ⌊N / (period · sample_rate)⌋ + 1.
 
     Raises:
         ImportError: `pyworld` is not installed.
@@ -39,7 +40,7 @@ def fundamental_frequency(waveform: Tensor, sample_rate: int) -> np.ndarray:
     check_waveform(waveform, sample_rate, "waveform")
     pyworld = require("pyworld")
     samples = waveform.detach().cpu().double().numpy()
-    f0, seconds = pyworld.dio(samples, sample_rate)
+    f0, seconds = pyworld.dio(samples, sample_rate, frame_period=1000 * period)
     return pyworld.stonemask(samples, f0, seconds, sample_rate)
 
 

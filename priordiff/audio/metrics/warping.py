@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from priordiff.audio.metrics._pair import UndefinedMetricError
+from priordiff.audio.metrics.pitch import rmse_of_voiced
 from priordiff.audio.metrics.spectral import cepstral_distances
 
 __all__ = ["dynamic_time_warping", "warped_distances"]
@@ -55,21 +59,30 @@ def dynamic_time_warping(distances: Tensor) -> tuple[Tensor, Tensor]:
     return torch.tensor(first) - 1, torch.tensor(second) - 1
 
 
-def warped_distances(prediction: Tensor, target: Tensor) -> dict[str, float]:
-    """Log-mel MAE and mel-cepstral distortion of speech whose timing is its own.
+def warped_distances(
+    prediction: Tensor,
+    target: Tensor,
+    prediction_f0: Tensor | None = None,
+    target_f0: Tensor | None = None,
+) -> dict[str, float]:
+    """Log-mel MAE, mel-cepstral distortion and F0 RMSE of speech whose timing is its own.
 
     The frames are paired by `dynamic_time_warping` over the distances of their cepstra (13 coefficients
-    without the gain), and both measures are means over the pairs.
+    without the gain), and the measures are means over the pairs.
 
     Args:
         prediction: log-mel frames (n_mels, frames).
         target: log-mel frames (n_mels, other frames).
+        prediction_f0: fundamental frequency of each frame of the prediction in Hz, 0 where it is unvoiced;
+            None where it is not known.
+        target_f0: likewise of the target.
 
     Returns:
-        `log_mel_mae` in nats, as of `log_mel_mae`, and `mcd` in dB, as of `mel_cepstral_distortion`.
+        `log_mel_mae` in nats, as of `log_mel_mae`, `mcd` in dB, as of `mel_cepstral_distortion`, and, if both
+        frequencies are given and some pair is voiced, `f0_rmse` in Hz, as of `f0_rmse`.
 
     Raises:
-        ValueError: if the bands differ, or are too few.
+        ValueError: if the bands differ, or are too few; or if there are not as many frequencies as frames.
 
     Example:
         >>> speech = torch.randn(80, 20)
@@ -85,4 +98,13 @@ def warped_distances(prediction: Tensor, target: Tensor) -> dict[str, float]:
     distances = cepstral_distances(prediction[:, :, None] - target[:, None])
     first, second = dynamic_time_warping(distances)
     mae = (prediction[:, first] - target[:, second]).abs().mean()
-    return {"log_mel_mae": float(mae), "mcd": float(distances[first, second].mean())}
+    measures = {"log_mel_mae": float(mae), "mcd": float(distances[first, second].mean())}
+    if prediction_f0 is not None and target_f0 is not None:
+        for name, f0, frames in (("prediction", prediction_f0, prediction), ("target", target_f0, target)):
+            if f0.shape != frames.shape[1:]:
+                raise ValueError(
+                    f"{name}_f0 has shape {tuple(f0.shape)}, expected {tuple(frames.shape[1:])} as the frames"
+                )
+        with contextlib.suppress(UndefinedMetricError):
+            measures["f0_rmse"] = rmse_of_voiced(prediction_f0[first].numpy(), target_f0[second].numpy())
+    return measures

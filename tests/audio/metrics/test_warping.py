@@ -61,3 +61,16 @@ def test_bands_must_be_the_same() -> None:
         warped_distances(torch.zeros(20, 5), torch.zeros(21, 5))
     with pytest.raises(ValueError, match="12 bands"):
         warped_distances(torch.zeros(12, 5), torch.zeros(12, 5))
+
+
+def test_the_pitch_is_compared_along_the_path_where_both_are_voiced() -> None:
+    target = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+    slower = target.repeat_interleave(2, dim=1)
+    f0 = torch.tensor([0.0, 100.0, 110.0, 120.0, 0.0, 130.0])
+    other = (f0 + 5 * (f0 > 0)).repeat_interleave(2)
+    other[6:8] = 0.0
+    measures = warped_distances(slower, target, other, f0)
+    assert measures == {"log_mel_mae": 0.0, "mcd": 0.0, "f0_rmse": 5.0}
+    assert "f0_rmse" not in warped_distances(slower, target, 0 * other, f0)
+    with pytest.raises(ValueError, match=r"target_f0 has shape \(5,\), expected \(6,\) as the frames"):
+        warped_distances(slower, target, other, f0[1:])
