@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from priordiff.experiments import configuration_from, make_writable, run_experiment
+from priordiff.experiments import configuration_from, run_experiment
+from priordiff.files import make_writable
 from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.experiment import VocoderExperiment
 from vocoder.parts import check_packages, check_parts

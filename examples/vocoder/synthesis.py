@@ -15,7 +15,7 @@ from torch import Tensor
 from priordiff import VocoderPipeline
 from priordiff.audio import AUDIO_EXTENSIONS, LogMelSpectrogram, audio_files, read_audio, write_audio
 from priordiff.audio.metrics import log_mel_mae
-from priordiff.experiments import make_writable
+from priordiff.files import make_writable
 from priordiff.pipelines.solvers import checked_steps, with_solver
 from vocoder.targets import synthesize
 
