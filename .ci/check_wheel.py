@@ -5,6 +5,7 @@ import importlib.util
 import torch
 
 import priordiff
+import priordiff.commands
 
 for extra in ("torchaudio", "soundfile", "accelerate", "omegaconf"):
     assert importlib.util.find_spec(extra) is None, f"{extra} is installed: this is not the core alone"
@@ -27,4 +28,7 @@ except ImportError as error:
     assert "pip install 'priordiff[audio]'" in str(error), f"the error does not name the extra: {error}"
 else:
     raise AssertionError("priordiff.audio works without its extra")
+
+assert priordiff.pretrained_vocoder().sample_rate == 22050
+assert priordiff.commands.main([]) == 0, "help needs no extra"
 print(f"priordiff {priordiff.__version__} from {priordiff.__file__}: the core works alone")

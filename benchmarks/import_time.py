@@ -19,6 +19,7 @@ from typing import NamedTuple
 REFERENCE = "import torch; from diffusers import DDIMScheduler"
 PROGRAMS = (
     REFERENCE,
+    "import priordiff.commands",
     "from priordiff import PriorGradScheduler, DiagonalPrior",
     "from priordiff import DiffWave",
     "from priordiff import VocoderPipeline",

@@ -1,6 +1,6 @@
 r"""How well a vocoder does on recordings, beside the recordings themselves and the noise that it starts from.
 
-    python benchmarks/quality.py data/af_heart --model examples/vocoder/pretrained \
+    python benchmarks/quality.py data/af_heart --model priordiff/pretrained/vocoder \
         [--steps 6] [--solver ddim] [--consistency-steps 0 10]
 
 prints a table of the measures over whole recordings of a folder, word errors among them where it says what

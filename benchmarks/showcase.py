@@ -1,6 +1,6 @@
 """The figure of the README and the players of the vocoder's page, from a finished demo and a voice.
 
-    python benchmarks/showcase.py runs/vocoder --voice examples/vocoder/pretrained --speech data/af_heart
+    python benchmarks/showcase.py runs/vocoder --voice priordiff/pretrained/vocoder --speech data/af_heart
 
 writes `docs/assets/vocoder.png` and `docs/assets/audio/*.mp3`: the first held-out recording of the demo, the
 noise from which its main model and its isotropic twin begin, and what they make of it; and the first

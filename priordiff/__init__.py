@@ -3,12 +3,21 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import diffusers
+from priordiff._diffusers import add_pipelines
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 
-    from priordiff import estimators, lapped_transform, losses, models, pipelines, priors, schedulers
+    from priordiff import (
+        estimators,
+        lapped_transform,
+        losses,
+        models,
+        pipelines,
+        pretrained,
+        priors,
+        schedulers,
+    )
     from priordiff.estimators import (
         AxisCovarianceEstimator,
         ClassMomentsEstimator,
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
         TextEncoder,
     )
     from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline, apply_prior
+    from priordiff.pretrained import pretrained_vocoder, pretrained_voice
     from priordiff.priors import (
         DensePrior,
         DiagonalPrior,
@@ -104,6 +114,9 @@ __all__ = [
     "models",
     "p2_weight",
     "pipelines",
+    "pretrained",
+    "pretrained_vocoder",
+    "pretrained_voice",
     "prior_loss",
     "priors",
     "schedulers",
@@ -123,10 +136,10 @@ _ROOMS = (
     "models",
     "estimators",
     "pipelines",
+    "pretrained",
     "audio",
     "files",
 )
-_PIPELINES = ("TextToSpeechPipeline", "VocoderPipeline")
 
 
 def __getattr__(name: str) -> Any:
@@ -134,7 +147,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
     if name in _BORROWED:
-        return getattr(diffusers, name)
+        return getattr(import_module("diffusers"), name)
     if name in __all__:
         # The rooms are listed from the cheapest to the dearest.
         rooms = (import_module(f"{__name__}.{room}") for room in _ROOMS)
@@ -148,11 +161,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_ROOMS})
 
 
-def _pipeline_named(name: str) -> Any:
-    """Our pipelines as attributes of diffusers, among which it looks up the class of a saved pipeline."""
-    if name not in _PIPELINES:
-        raise AttributeError(f"module 'diffusers' has no attribute {name!r}")
-    return getattr(import_module(__name__), name)
-
-
-diffusers.__getattr__ = _pipeline_named
+add_pipelines()

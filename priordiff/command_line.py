@@ -6,18 +6,45 @@ import argparse
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import diffusers
-
-__all__ = ["Command", "experiment_parser", "named_configurations", "run_command_line"]
+__all__ = [
+    "Command",
+    "CommandParser",
+    "experiment_parser",
+    "named_configurations",
+    "overview_parser",
+    "run_command_line",
+]
 
 _EXIT_BAD_INPUT, _EXIT_INTERRUPTED = 2, 130
 _SEEDS = "--seeds"
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that names what it can't parse in one line, as commands name all bad input.
+
+    Its description and the examples after its arguments keep their lines.
+
+    Args:
+        **options: Of `argparse.ArgumentParser`.
+
+    Example:
+        >>> parser = CommandParser(prog="toys", description="Make toys.")
+        >>> parser.parse_args([])
+        Namespace()
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_EXIT_BAD_INPUT, f"error: {message}; see {self.prog} --help\n")
 
 
 @dataclass(frozen=True)
@@ -36,28 +63,43 @@ class Command:
     def run(self, parsed: argparse.Namespace) -> int:
         """Do it."""
         module, _, name = self.function.partition(":")
-        return getattr(import_module(module), name)(parsed)
+        function = getattr(import_module(module), name)
+        if diffusers := sys.modules.get("diffusers"):
+            diffusers.utils.logging.disable_progress_bar()  # of loading a model from a folder
+        return function(parsed)
 
 
-def run_command_line(commands: Mapping[str, Command], arguments: Sequence[str], install: str) -> int:
+def run_command_line(
+    commands: Mapping[str, Command],
+    arguments: Sequence[str],
+    install: str,
+    overview: argparse.ArgumentParser | None = None,
+) -> int:
     """Run a command; bad input is named in one line.
 
     Args:
-        commands: By name. The first one is meant where the arguments do not begin with a name.
+        commands: By name.
         arguments: Of the command line.
-        install: A command that installs what may be missing.
+        install: A command that installs what may be missing, and where it is to be run.
+        overview: Parser of arguments that do not begin with the name of a command, as `overview_parser` makes
+            it. None: they are arguments of the first command.
 
     Returns:
         The exit status: 2 after bad input, 130 after an interruption.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.captureWarnings(True)
+    warnings.formatwarning = _warning_in_one_line
+    _spin_briefly()
     name, rest = next(iter(commands)), list(arguments)
     if rest and rest[0] in commands:
         name, *rest = rest
+    elif overview is not None:
+        overview.parse_args(rest)  # ends here but for no arguments at all
+        overview.print_help()
+        return 0
     command = commands[name]
     parsed = command.parser.parse_intermixed_args(rest)
-    diffusers.utils.logging.disable_progress_bar()  # of loading a model from a folder
     try:
         return command.run(parsed)
     except (ValueError, OSError, ImportError, ArithmeticError) as error:
@@ -70,12 +112,54 @@ def run_command_line(commands: Mapping[str, Command], arguments: Sequence[str], 
         return _EXIT_INTERRUPTED
 
 
+def _spin_briefly() -> None:
+    """Keeps threads from spinning for long while they wait for each other.
+
+    They would take the processor from the one that they wait for as soon as anything else runs on the
+    machine, and a step then takes far longer. OpenMP reads this when torch is imported, which is later.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def _warning_in_one_line(message: Any, *_: Any, **__: Any) -> str:
+    # What it is about, not where in the program it was found.
+    return f"warning: {' '.join(str(message).split())}"
+
+
 def _in_one_line(error: Exception, install: str) -> str:
     if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
-        return f"{error}: run {install} in the repository"
+        return f"{error}: run {install}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'a file'}: {error.strerror}; check path, permissions and free space"
     return " ".join(str(error).split())
+
+
+def overview_parser(
+    prog: str, description: str, version: str, commands: Mapping[str, Command]
+) -> argparse.ArgumentParser:
+    """Make the parser of what stands in place of a command: `--help`, which lists them, and `--version`.
+
+    Args:
+        prog: Name of the program.
+        description: What it is for.
+        version: Of the program.
+        commands: By name, with descriptions whose first line says what each does.
+    """
+    width = max(map(len, commands))
+    lines = [
+        f"  {name:<{width}}  {(command.parser.description or '').splitlines()[0]}"
+        for name, command in commands.items()
+    ]
+    parser = CommandParser(
+        prog=prog,
+        usage=f"{prog} COMMAND ...",
+        description=description + "\n\ncommands:\n" + "\n".join(lines),
+        epilog=f"{prog} COMMAND --help says more, with examples.",
+    )
+    parser.add_argument("--version", action="version", version=f"{prog} {version}")
+    parser.add_argument("COMMAND", nargs="?", choices=list(commands), help=argparse.SUPPRESS)
+    return parser
 
 
 def experiment_parser(
@@ -96,7 +180,6 @@ def experiment_parser(
         prog=prog,
         description=description,
         epilog="Any value of the configuration can be overridden: training.num_steps=500 ...\n\n" + examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = ", ".join(named_configurations(configs))
     parser.add_argument("--config", default="demo", help=f"{names} or a YAML file (default: demo)")
@@ -121,7 +204,7 @@ def named_configurations(configs: Path) -> list[str]:
     return sorted(path.stem for path in configs.glob("*.yaml"))
 
 
-class _ExperimentParser(argparse.ArgumentParser):
+class _ExperimentParser(CommandParser):
     """Ends the seeds where no integer follows, so that overrides may."""
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-__all__ = ["atomic_path", "remove_partials", "remove_whole", "write_text"]
+__all__ = ["atomic_path", "make_writable", "remove_partials", "remove_whole", "write_text"]
 
 _SUFFIX = ".partial"
 _SHARED_SECONDS = 3600.0
@@ -51,6 +51,32 @@ def atomic_path(path: str | os.PathLike[str], action: str = "write") -> Iterator
         raise OSError(f"could not {action} {path} ({reason}): check free space and permissions") from error
     finally:
         _remove(temporary)
+
+
+def make_writable(folder: Path) -> None:
+    """Makes a folder for the output of a command, unless it is there.
+
+    Args:
+        folder: what `--output` names, or a folder in it.
+
+    Raises:
+        OSError: it can't be made or written; the message says so in the terms of the command line.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "new" / "folder"
+        >>> make_writable(folder)
+        >>> folder.is_dir()
+        True
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"could not make the folder {folder} ({error.strerror}): choose another --output"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"the folder {folder} can't be written: choose another --output")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
-from priordiff.command_line import Command, experiment_parser, run_command_line
+from priordiff.command_line import (
+    Command,
+    CommandParser,
+    experiment_parser,
+    overview_parser,
+    run_command_line,
+)
 
 
 def parser_of(folder: Path) -> argparse.ArgumentParser:
@@ -76,6 +86,20 @@ def test_a_command_is_chosen_by_name_and_the_first_without_one(capsys: pytest.Ca
     assert capsys.readouterr().out == "train 1\ntrain 2\nother 3\n"
 
 
+def test_with_an_overview_no_command_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = CommandParser(prog="toys make", description="Make toys.\n\nMany of them.")
+    commands = {"make": Command(parser, f"{__name__}:other")}
+    overview = overview_parser("toys", "All about toys.", "1.2", commands)
+    assert run_command_line(commands, [], "pip install toys", overview) == 0
+    help_text = capsys.readouterr().out
+    assert "All about toys." in help_text
+    assert "\n  make  Make toys.\n" in help_text
+    with pytest.raises(SystemExit) as end:
+        run_command_line(commands, ["--value"], "pip install toys", overview)
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: unrecognized arguments: --value; see toys --help\n"
+
+
 @pytest.mark.parametrize(
     ("function", "line"),
     [
@@ -86,7 +110,7 @@ def test_a_command_is_chosen_by_name_and_the_first_without_one(capsys: pytest.Ca
         ),
         (
             "missing_package",
-            "error: No module named 'a_package_that_is_not_there': run pip install toys in the repository",
+            "error: No module named 'a_package_that_is_not_there': run pip install toys",
         ),
         ("missing_extra", "error: not installed: toys; run pip install 'priordiff[toys]'"),
     ],
@@ -96,6 +120,21 @@ def test_bad_input_is_one_line_and_status_2(
 ) -> None:
     assert status_of(function) == 2
     assert capsys.readouterr().err == line + "\n"
+
+
+def warned(parsed: argparse.Namespace) -> int:
+    warnings.warn("this is odd:\nhave a look", stacklevel=1)
+    return 0
+
+
+def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # restored at the end
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)
+        assert status_of("warned") == 0
+        logging.captureWarnings(False)
+    assert caplog.messages == ["warning: this is odd: have a look"]
 
 
 def test_an_interruption_is_status_130(capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,3 +198,32 @@ def test_functions_are_imported_when_they_run() -> None:
     assert "a_package_that_is_not_there" not in sys.modules
     with pytest.raises(ModuleNotFoundError):
         command.run(argparse.Namespace())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, "1000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "passive"}, "None"),
+    ],
+)
+def test_threads_spin_briefly_while_they_wait_unless_the_user_chose(
+    chosen: dict[str, str], expected: str
+) -> None:
+    program = """
+import os, sys
+from priordiff.commands import main
+main([])
+print(os.environ.get("GOMP_SPINCOUNT"), "torch" in sys.modules)
+"""
+    unset = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[1],
+        env={name: value for name, value in os.environ.items() if name not in unset} | chosen,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert finished.stdout.split()[-2:] == [expected, "False"], "it is read when torch is imported"

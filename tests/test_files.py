@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from priordiff.files import atomic_path, remove_partials, remove_whole, write_text
+from priordiff.files import atomic_path, make_writable, remove_partials, remove_whole, write_text
 
 
 def leave_half_written(path: Path, make_folder: bool) -> Path:
@@ -88,3 +88,15 @@ def test_a_removed_folder_leaves_nothing(tmp_path: Path) -> None:
 def test_a_text_keeps_its_line_ends_and_takes_names_that_are_no_unicode(tmp_path: Path) -> None:
     write_text(tmp_path / "deep" / "file", "one\ntwo\udcff\n")
     assert (tmp_path / "deep" / "file").read_bytes() == b"one\ntwo\\udcff\n"
+
+
+def test_a_folder_for_output_is_made_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        make_writable(tmp_path / "new" / "folder")
+    assert (tmp_path / "new" / "folder").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"could not make the folder .*out \(Not a directory\): choose"):
+        make_writable(tmp_path / "file" / "out")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match=r"the folder .*new can't be written: choose another --output"):
+        make_writable(tmp_path / "new")

@@ -35,6 +35,24 @@ def test_importing_loads_nothing_that_is_not_used() -> None:
     assert not {"priordiff.estimators", "priordiff.models", "priordiff.pipelines"} & (names | classes)
 
 
+@pytest.mark.parametrize("first", ["priordiff", "diffusers"])
+def test_diffusers_has_our_pipelines_whichever_is_imported_first(first: str) -> None:
+    program = f"""
+import importlib.util, sys
+import {first}
+if {first!r} == "priordiff":
+    assert not {{"torch", "diffusers"}} & set(sys.modules), "they take seconds"
+    assert importlib.util.find_spec("diffusers") is not None, "and looking for it changes nothing"
+import priordiff
+from diffusers import DiffusionPipeline
+print(type(DiffusionPipeline.from_pretrained("priordiff/pretrained/vocoder")).__name__)
+assert not any(type(each).__module__.startswith("priordiff") for each in sys.meta_path), "nothing waits"
+"""
+    finished = run_python(program)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.split() == ["VocoderPipeline"]
+
+
 def test_names_are_loaded_from_where_type_checkers_see_them() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     (block,) = (n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")

@@ -20,9 +20,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "priordiff"
 # A room is a folder of priordiff/ or a single file in it.
 ROOMS = sorted(
-    path.stem for path in PACKAGE.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"
+    path.stem
+    for path in PACKAGE.iterdir()
+    if ((path / "__init__.py").exists() or path.suffix == ".py") and not path.name.startswith("_")
 )
-ROOMS.remove("__init__")
 EXTRAS = [
     "torchaudio",
     "soundfile",
@@ -49,9 +50,14 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "models": ({"lapped_transform"}, {"torchaudio", "accelerate"}),
     "audio": ({"files"}, {"diffusers", "accelerate"}),
     "pipelines": ({"priors", "estimators", "schedulers", "losses", "models", "audio"}, {"accelerate"}),
-    "training": (set(ROOMS) - {"report", "experiments", "command_line"}, {"examples"}),
-    "experiments": (set(ROOMS), {"examples"}),
+    "pretrained": ({"pipelines"}, {"accelerate"}),
+    "training": (
+        set(ROOMS) - {"report", "experiments", "command_line", "commands", "pretrained"},
+        {"examples"},
+    ),
+    "experiments": (set(ROOMS) - {"commands"}, {"examples"}),
     "command_line": (set(), {"torchaudio", "accelerate", "examples"}),
+    "commands": ({"command_line", "pretrained", "pipelines", "audio", "files"}, {"accelerate", "examples"}),
     "report": ({"files", "audio"}, {"examples"}),
 }
 
@@ -220,5 +226,5 @@ def test_the_readme_s_example_runs() -> None:
 def test_the_readme_has_the_sections_that_ci_and_site_read(name: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (section,) = re.findall(rf"\[start:{name}\] -->\n(.*?)<!-- --8<-- \[end:{name}\]", readme, re.DOTALL)
-    for path in re.findall(r"examples/\w+(?:/pretrained)?", section):
+    for path in re.findall(r"examples/\w+", section):
         assert (ROOT / path).exists(), f"the README names {path}"

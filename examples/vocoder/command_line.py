@@ -16,8 +16,7 @@ _EXAMPLES = """\
                                                                    the published configuration on all GPUs
   python examples/vocoder make-corpus --voices af_heart --output DIR
                                                                    a corpus by natural voices
-  python examples/vocoder synthesize --model RUN --input FILES --output DIR
-                                                                   copy-synthesis of your own recordings
+  priordiff synthesize --model RUN --input FILES --output DIR      copy-synthesis of your own recordings
 """
 
 
@@ -52,29 +51,7 @@ def _make_corpus_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _synthesize_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="examples/vocoder synthesize",
-        description="Copy-synthesis: recordings to log-mel frames and back with a trained vocoder.",
-    )
-    parser.add_argument("--model", required=True, type=Path, help="folder of a run, or of a saved pipeline")
-    parser.add_argument(
-        "--input", required=True, nargs="+", type=Path, help="audio files, or folders of them"
-    )
-    parser.add_argument("--output", required=True, type=Path, help="folder for the wav files")
-    parser.add_argument("--steps", type=int, help="sampling steps (default: the model's)")
-    parser.add_argument(
-        "--solver", help="ddpm, ddim, dpm++, sde-dpm++ or unipc (default: the one saved with the model)"
-    )
-    parser.add_argument(
-        "--consistency-steps", type=int, help="that bring the sample closer to its mel (default: the model's)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
-    return parser
-
-
 COMMANDS = {
     "train": Command(_train_parser(), "vocoder.commands:run_train"),
     "make-corpus": Command(_make_corpus_parser(), "vocoder.commands:run_make_corpus"),
-    "synthesize": Command(_synthesize_parser(), "vocoder.commands:run_synthesize"),
 }

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from priordiff.experiments import configuration_from, make_writable, run_experiment
+from priordiff.experiments import configuration_from, run_experiment
+from priordiff.files import make_writable
 from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.experiment import VocoderExperiment
 from vocoder.parts import check_packages, check_parts
 from vocoder.priors import PRIORS
-from vocoder.synthesis import synthesize_files
 from vocoder.voices import make_spoken_corpus
 
-__all__ = ["run_make_corpus", "run_synthesize", "run_train"]
+__all__ = ["run_make_corpus", "run_train"]
 
 
 def run_train(arguments: argparse.Namespace) -> int:
@@ -29,15 +29,4 @@ def run_make_corpus(arguments: argparse.Namespace) -> int:
     """Has natural voices read a corpus."""
     make_writable(arguments.output)
     make_spoken_corpus(arguments.output, arguments.voices, arguments.styles, arguments.sentences)
-    return 0
-
-
-def run_synthesize(arguments: argparse.Namespace) -> int:
-    """Copy-synthesis of a user's own recordings."""
-    sampling = {
-        "num_inference_steps": arguments.steps,
-        "solver": arguments.solver,
-        "num_consistency_steps": arguments.consistency_steps,
-    }
-    synthesize_files(arguments.model, arguments.input, arguments.output, arguments.seed, **sampling)
     return 0

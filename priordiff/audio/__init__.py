@@ -7,7 +7,7 @@ from priordiff.audio.cache import Recording
 from priordiff.audio.corpus import AudioCorpus
 from priordiff.audio.demo_corpus import make_corpus, speakers_of
 from priordiff.audio.espeak import speak
-from priordiff.audio.files import AUDIO_EXTENSIONS, read_audio, write_audio
+from priordiff.audio.files import AUDIO_EXTENSIONS, audio_writer, read_audio, write_audio
 from priordiff.audio.folders import audio_files
 from priordiff.audio.kokoro import KokoroVoice
 from priordiff.audio.mel import LogMelSpectrogram
@@ -37,6 +37,7 @@ __all__ = [
     "Utterance",
     "Voice",
     "audio_files",
+    "audio_writer",
     "in_words",
     "known_phonemes",
     "make_corpus",

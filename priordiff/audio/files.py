@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,13 +17,16 @@ from torch import Tensor
 from priordiff.audio._extra import require
 from priordiff.files import atomic_path
 
-__all__ = ["AUDIO_EXTENSIONS", "read_audio", "write_audio"]
+__all__ = ["AUDIO_EXTENSIONS", "audio_writer", "read_audio", "write_audio"]
 
 AUDIO_EXTENSIONS = (".flac", ".mp3", ".ogg", ".wav")
 """File names that end so are recordings."""
 
 # Other numbers come from damaged headers, and resampling from them takes gigabytes.
 _FILE_RATES = (1_000, 1_000_000)
+
+# Samples that are encoded at once: a minute or two of them overflow the stack of libsndfile's Vorbis encoder.
+_BLOCK = 65_536
 
 
 def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
@@ -49,9 +56,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
     path = Path(path)
     _check_readable(path)
     try:
-        # Of a name that is no UTF-8, soundfile takes the bytes alone.
-        name = path if os.name == "nt" else os.fsencode(path)
-        samples, file_rate = soundfile.read(name, dtype="float32", always_2d=True)
+        samples, file_rate = soundfile.read(_name(path), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, MemoryError) as error:
         reason = " ".join(str(getattr(error, "error_string", error)).split())
         raise ValueError(f"{path} cannot be decoded as wav, flac, ogg or mp3: {reason}") from error
@@ -107,23 +112,77 @@ def write_audio(path: str | os.PathLike[str], waveform: Tensor, sample_rate: int
         >>> len(read_audio(path, 22050))
         100
     """
+    require("soundfile")
+    path = Path(path)
+    # Encoded in memory first: libsndfile reports a full disk as an unspecific error, Python's own write names
+    # it.
+    encoded = io.BytesIO()
+    with _encoder(encoded, path, sample_rate) as file:
+        _write(file, path, waveform)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.getvalue())
+
+
+@contextmanager
+def audio_writer(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Callable[[Tensor], None]]:
+    """Yields a function that appends a piece of a mono waveform (N,) to an audio file.
+
+    What is written is on the disk, not in memory. The file is there once all is: as with `write_audio`, it
+    is whole or not there.
+
+    Args:
+        path: the file to create or replace: .wav, .flac, .ogg or .mp3.
+        sample_rate: in Hz.
+
+    Raises:
+        ValueError: the extension is unknown, the format does not have the sample rate, or a piece is not
+            one finite row of samples.
+        OSError: the file cannot be written; nothing is left behind.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "noise.flac"
+        >>> with audio_writer(path, sample_rate=22050) as write:
+        ...     for _ in range(3):
+        ...         write(0.1 * torch.randn(100))
+        >>> len(read_audio(path, 22050))
+        300
+    """
     soundfile = require("soundfile")
     path = Path(path)
+    _encoder(io.BytesIO(), path, sample_rate).close()  # an error if it can't be encoded
+    with atomic_path(path) as temporary:
+        try:
+            with _encoder(_name(temporary), path, sample_rate) as file:
+                yield partial(_write, file, path)
+        except soundfile.SoundFileError as error:
+            raise OSError(str(getattr(error, "error_string", error))) from error
+
+
+def _encoder(target: Any, path: Path, sample_rate: int) -> Any:
+    """What encodes in the format that the extension of `path` names."""
+    soundfile = require("soundfile")
     extension = path.suffix.lower()
     if extension not in AUDIO_EXTENSIONS:
         raise ValueError(f"cannot write {path}: its extension must be one of {', '.join(AUDIO_EXTENSIONS)}")
+    subtype = "PCM_16" if extension in (".wav", ".flac") else None
+    try:
+        return soundfile.SoundFile(target, "w", sample_rate, 1, subtype, format=extension[1:].upper())
+    except soundfile.LibsndfileError as error:
+        if not isinstance(target, io.BytesIO):
+            raise
+        raise ValueError(f"cannot write {path} at {sample_rate} Hz: {error.error_string}") from error
+
+
+def _write(file: Any, path: Path, waveform: Tensor) -> None:
     if waveform.ndim != 1:
         raise ValueError(f"cannot write {path}: a waveform has shape (N,), got {tuple(waveform.shape)}")
     if not torch.isfinite(waveform).all():
         raise ValueError(f"cannot write {path}: the waveform holds NaN or infinite samples")
-    # Encoded in memory first: libsndfile reports a full disk as an unspecific error, Python's own write names
-    # it.
-    encoded = io.BytesIO()
-    samples = waveform.detach().to("cpu", torch.float32).numpy()
-    subtype = "PCM_16" if extension in (".wav", ".flac") else None
-    try:
-        soundfile.write(encoded, samples, sample_rate, format=extension[1:].upper(), subtype=subtype)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"cannot write {path} at {sample_rate} Hz: {error.error_string}") from error
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.getvalue())
+    for block in waveform.detach().to("cpu", torch.float32).split(_BLOCK):
+        file.write(block.numpy())
+
+
+def _name(path: Path) -> Any:
+    # Of a name that is no UTF-8, soundfile takes the bytes alone.
+    return path if os.name == "nt" else os.fsencode(path)

@@ -10,7 +10,7 @@ from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
 
-__all__ = ["known_phonemes", "spoken_sentences"]
+__all__ = ["each_spoken_sentence", "known_phonemes", "spoken_sentences"]
 
 _STRESS = "ˈˌ"
 
@@ -38,17 +38,39 @@ def spoken_sentences(text: str, table: SymbolTable, voice: str = "en-us") -> lis
         >>> spoken_sentences("Hi you! Hi.", table)
         [['_', 'h', 'aɪ', ' ', 'j', 'uː', '!'], ['_', 'h', 'aɪ', '.']]
     """
-    sentences = []
+    return list(each_spoken_sentence(text, table, voice))
+
+
+def each_spoken_sentence(text: str, table: SymbolTable, voice: str = "en-us") -> Iterator[list[str]]:
+    """Yields what `spoken_sentences` lists, each sentence when it is asked for.
+
+    Of a long text the first sentence can be heard long before the last one has been read.
+
+    Args:
+        text: of any length.
+        table: of the model.
+        voice: of espeak-ng.
+
+    Raises:
+        ImportError: `priordiff[text]` is not installed.
+        ValueError: the voice is unknown, or, at the end, nothing in the text can be spoken.
+
+    Example:
+        >>> table = SymbolTable(["_", " ", ".", "!", "h", "aɪ", "j", "uː"])
+        >>> next(each_spoken_sentence("Hi you! Hi.", table))
+        ['_', 'h', 'aɪ', ' ', 'j', 'uː', '!']
+    """
+    nothing = True
     for sentence in sentences_of(text):
         words = in_words(sentence, voice)
         if not any(character.isalnum() for character in words):
             continue
+        nothing = False
         phonemes = phonemes_of(words, voice)
         end = [] if phonemes[-1] in MARKS else ["."]
-        sentences.append(known_phonemes([PAUSE, *phonemes, *end], table))
-    if not sentences:
+        yield known_phonemes([PAUSE, *phonemes, *end], table)
+    if nothing:
         raise ValueError(f"nothing in {text[:60]!r} can be spoken, expected words")
-    return sentences
 
 
 def known_phonemes(phonemes: list[str], table: SymbolTable) -> list[str]:

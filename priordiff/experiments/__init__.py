@@ -3,7 +3,7 @@
 from priordiff.experiments.configurations import configuration_from
 from priordiff.experiments.curves import Curve, curve_of, first_reached, mean_curve, minutes_of
 from priordiff.experiments.experiment import Experiment, run_experiment, time_left_of
-from priordiff.experiments.folders import EVALUATION, make_writable, read_scores, write_scores
+from priordiff.experiments.folders import EVALUATION, read_scores, write_scores
 from priordiff.experiments.runs import Run, agree_on_precision, by_name, check_runs, check_seeds
 from priordiff.experiments.sections import add_configuration, add_curves, machine_facts
 
@@ -22,7 +22,6 @@ __all__ = [
     "curve_of",
     "first_reached",
     "machine_facts",
-    "make_writable",
     "mean_curve",
     "minutes_of",
     "read_scores",

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from priordiff.experiments.folders import make_writable
 from priordiff.experiments.runs import Run, agree_on_precision, check_runs, check_seeds
+from priordiff.files import make_writable
 from priordiff.training import TimeLeft, Trainer, TrainingTask, join_processes
 
 __all__ = ["Experiment", "run_experiment", "time_left_of"]

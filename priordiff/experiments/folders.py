@@ -1,33 +1,16 @@
-"""What commands write into, and what runs keep of their evaluation."""
+"""What runs keep of their evaluation."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from priordiff.files import write_text
 
-__all__ = ["EVALUATION", "make_writable", "read_scores", "write_scores"]
+__all__ = ["EVALUATION", "read_scores", "write_scores"]
 
 EVALUATION = "evaluation"
-
-
-def make_writable(folder: Path) -> None:
-    """Make a folder unless it is there.
-
-    Raises:
-        OSError: If it can't be made or written; the message says so in the terms of the command line.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f"could not make the folder {folder} ({error.strerror}): choose another --output"
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"the folder {folder} can't be written: choose another --output")
 
 
 def write_scores(directory: Path, name: str, scores: Mapping[str, float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,59 @@ from torch import Tensor
 
 from priordiff.estimators import PriorEstimator
 from priordiff.models import EncodedText, MelConvNeXt, MelDiffWave
+from priordiff.models.frames import log_mel_of_standardized
+from priordiff.pipelines.solvers import checked_steps, with_solver
 from priordiff.priors import DiagonalPrior
 
-__all__ = ["sample_mel", "told_of_prior"]
+__all__ = ["mel_of_sentence", "sample_mel", "told_of_prior"]
+
+
+def mel_of_sentence(
+    pipeline: Any,
+    symbols: Tensor,
+    generator: torch.Generator | None,
+    speaker: int,
+    speed: float = 1.0,
+    pitch_shift: float = 0.0,
+    temperature: float = 1.0,
+    num_inference_steps: int | None = None,
+    solver: str | None = None,
+) -> tuple[Tensor, list[int]]:
+    """The log-mel frames (n_mels, frames) of a sentence, and how many of them each of its phonemes lasts.
+
+    Args:
+        pipeline: a `TextToSpeechPipeline`, whose encoder, decoder, scheduler and estimator they are made by.
+        symbols: indices of phonemes (L,).
+        generator: source of noise.
+        speaker: index.
+        speed: as in a call of the pipeline, and so are the others.
+        pitch_shift: in semitones.
+        temperature: of the noise.
+        num_inference_steps: None for those of the pipeline.
+        solver: None for that of the pipeline.
+
+    Raises:
+        ValueError: if one of them does not fit the pipeline.
+    """
+    if not temperature >= 0:
+        raise ValueError(f"temperature={temperature}, expected at least 0")
+    encoder, config = pipeline.encoder, pipeline.config
+    encoded = encoder(
+        symbols[None].to(encoder.device),
+        torch.tensor([speaker], device=encoder.device) if encoder.config.num_speakers > 1 else None,
+        speed=speed,
+        pitch_shift=pitch_shift * math.log(2) / 12 / config.pitch_std[speaker],
+    )
+    if pipeline.scheduler is None:
+        frames = pipeline.decoder(encoded.condition, encoded.mask)
+    else:
+        solver = solver or config.solver
+        scheduler = pipeline.scheduler if solver is None else with_solver(pipeline.scheduler, solver)
+        if num_inference_steps is None:
+            num_inference_steps = config.num_inference_steps
+        scheduler.set_timesteps(checked_steps(scheduler, num_inference_steps), device=encoder.device)
+        frames = sample_mel(encoded, pipeline.decoder, scheduler, pipeline.estimator, generator, temperature)
+    return log_mel_of_standardized(frames.float())[0], encoded.durations[0].tolist()
 
 
 def sample_mel(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from diffusers.utils import BaseOutput
 from torch import Tensor
 
 from priordiff.audio.spoken_text import spoken_sentences
 from priordiff.audio.symbols import SymbolTable
 
-__all__ = ["TextToSpeechOutput", "check_parts", "sentences_to_speak", "speaker_index"]
+__all__ = [
+    "TextToSpeechOutput",
+    "check_parts",
+    "joined",
+    "parts_of_vocoder",
+    "sentences_to_speak",
+    "speaker_index",
+]
 
 
 @dataclass
@@ -58,6 +66,32 @@ def check_parts(
         )
 
 
+def parts_of_vocoder(vocoder: Any, mel: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a `TextToSpeechPipeline` that give it a vocoder.
+
+    Args:
+        vocoder: a `VocoderPipeline`.
+        mel: parameters of the frames that the pipeline makes.
+
+    Raises:
+        ValueError: if the vocoder is for frames of others.
+    """
+    theirs = vocoder.config.mel
+    if differing := [name for name in mel if mel[name] != theirs[name]]:
+        ours, others = (", ".join(f"{name}={each[name]}" for name in differing) for each in (mel, theirs))
+        raise ValueError(
+            f"the vocoder is for mel frames with {others}, but this pipeline makes them with {ours}: take a "
+            "vocoder that was trained on such frames"
+        )
+    options = ("num_inference_steps", "solver", "num_consistency_steps")
+    return {
+        "vocoder_model": vocoder.model,
+        "vocoder_scheduler": vocoder.scheduler,
+        "vocoder_estimator": vocoder.estimator,
+        "vocoder": {name: vocoder.config[name] for name in options},
+    }
+
+
 def sentences_to_speak(text: Any, phonemes: Any, table: SymbolTable, voice: str) -> list[list[list[str]]]:
     """The phonemes of each sentence of each text, or of each text that is given in phonemes.
 
@@ -95,3 +129,8 @@ def speaker_index(speaker: str | int | None, speakers: Sequence[str] | None) -> 
     if speaker in names:
         return names.index(speaker)
     raise ValueError(f"speaker={speaker!r}, expected one of {', '.join(map(repr, names))}")
+
+
+def joined(audios: Sequence[Tensor], silence: int) -> Tensor:
+    """Waveforms (N,) one after the other, with so many samples of silence between them."""
+    return torch.cat([part for audio in audios for part in (audio, torch.zeros(silence))][:-1])

@@ -1,6 +1,5 @@
 """Text to speech."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
@@ -8,19 +7,28 @@ import torch
 from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 from torch import Tensor
 
+from priordiff.audio.spoken_text import each_spoken_sentence
 from priordiff.audio.symbols import SymbolTable
 from priordiff.estimators import PriorEstimator
-from priordiff.models.frames import log_mel_of_standardized
 from priordiff.pipelines.loading import align_memory
 from priordiff.pipelines.mel_parameters import mel_parameters
-from priordiff.pipelines.mel_sampling import sample_mel
-from priordiff.pipelines.solvers import checked_steps, taking_prior, with_solver
-from priordiff.pipelines.speaking import TextToSpeechOutput, check_parts, sentences_to_speak, speaker_index
+from priordiff.pipelines.mel_sampling import mel_of_sentence
+from priordiff.pipelines.solvers import taking_prior, with_solver
+from priordiff.pipelines.speaking import (
+    TextToSpeechOutput,
+    check_parts,
+    joined,
+    parts_of_vocoder,
+    sentences_to_speak,
+    speaker_index,
+)
 from priordiff.pipelines.vocoder import VocoderPipeline
 
 __all__ = ["TextToSpeechPipeline"]
 
 _PITCH_STD = 0.2  # of log F0: that of lively speech
+# Arguments that are no parts, but for the vocoder's.
+_SETTINGS = ("symbols", "speakers", "voice", "pitch_std", "mel", "num_inference_steps", "solver")
 
 
 class TextToSpeechPipeline(DiffusionPipeline):
@@ -172,13 +180,9 @@ class TextToSpeechPipeline(DiffusionPipeline):
             mels.append(torch.cat([mel for _, mel, _ in pieces], dim=-1))
             spoken.append([symbol for _, _, symbols in pieces for symbol in symbols])
             if self._vocoder is not None:
-                audios.append(self._joined([audio for audio, _, _ in pieces], pause))
-        output = TextToSpeechOutput(
-            audios=audios if self._vocoder is not None else None,
-            mels=mels,
-            phonemes=spoken,
-            sample_rate=self.sample_rate,
-        )
+                audios.append(joined([audio for audio, _, _ in pieces], round(pause * self.sample_rate)))
+        heard = None if self._vocoder is None else audios
+        output = TextToSpeechOutput(heard, mels, phonemes=spoken, sample_rate=self.sample_rate)
         return output if return_dict else output.to_tuple()
 
     @torch.no_grad()
@@ -186,6 +190,8 @@ class TextToSpeechPipeline(DiffusionPipeline):
         self, text: str, speaker: str | int | None = None, seed: int | None = None, **options: Any
     ) -> Iterator[Tensor]:
         """Speaks a text sentence by sentence: the waveforms (samples,) that a call would join.
+
+        Each sentence is read when it is asked for, so that a book begins as soon as a line does.
 
         Args:
             text: of any length.
@@ -197,50 +203,44 @@ class TextToSpeechPipeline(DiffusionPipeline):
             ValueError: as a call does; or if there is no vocoder.
         """
         if self._vocoder is None:
-            raise ValueError("this pipeline has no vocoder: call it for mel frames, or give it one")
+            raise ValueError("this pipeline has no vocoder: call it for mel frames, or take with_vocoder(…)")
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         index = speaker_index(speaker, self.config.speakers)
-        (sentences,) = sentences_to_speak(text, None, self._table, self.config.voice)
-        for sentence in sentences:
+        for sentence in each_spoken_sentence(text, self._table, self.config.voice):
             yield self._speak(sentence, generator, index, **options)[0]
 
     def _speak(
-        self,
-        phonemes: Sequence[str],
-        generator: torch.Generator | None,
-        speaker: int,
-        speed: float = 1.0,
-        pitch_shift: float = 0.0,
-        temperature: float = 1.0,
-        num_inference_steps: int | None = None,
-        solver: str | None = None,
+        self, phonemes: Sequence[str], generator: torch.Generator | None, speaker: int, **options: Any
     ) -> tuple[Tensor, Tensor, list[tuple[str, int]]]:
         """A sentence: its waveform (empty without a vocoder), log-mel frames, frames of each phoneme."""
-        if not temperature >= 0:
-            raise ValueError(f"temperature={temperature}, expected at least 0")
-        device = self.encoder.device
-        encoded = self.encoder(
-            self._table.encode(phonemes)[None].to(device),
-            torch.tensor([speaker], device=device) if self.encoder.config.num_speakers > 1 else None,
-            speed=speed,
-            pitch_shift=pitch_shift * math.log(2) / 12 / self.config.pitch_std[speaker],
-        )
-        if self.scheduler is None:
-            frames = self.decoder(encoded.condition, encoded.mask)
-        else:
-            solver = solver or self.config.solver
-            scheduler = self.scheduler if solver is None else with_solver(self.scheduler, solver)
-            if num_inference_steps is None:
-                num_inference_steps = self.config.num_inference_steps
-            scheduler.set_timesteps(checked_steps(scheduler, num_inference_steps), device=device)
-            frames = sample_mel(encoded, self.decoder, scheduler, self.estimator, generator, temperature)
-        mel = log_mel_of_standardized(frames.float())[0]
-        lasting = list(zip(phonemes, encoded.durations[0].tolist(), strict=True))
+        mel, durations = mel_of_sentence(self, self._table.encode(phonemes), generator, speaker, **options)
+        lasting = list(zip(phonemes, durations, strict=True))
         if self._vocoder is None:
             return mel.new_empty(0), mel, lasting
         (audios,) = self._vocoder(mel[None], generator=generator, return_dict=False)
         return audios[0].cpu(), mel, lasting
 
-    def _joined(self, audios: Sequence[Tensor], pause: float) -> Tensor:
-        silence = torch.zeros(round(pause * self.sample_rate))
-        return torch.cat([part for audio in audios for part in (audio, silence)][:-1])
+    def with_vocoder(self, vocoder: VocoderPipeline) -> "TextToSpeechPipeline":
+        """The same pipeline, of the same networks, with a vocoder in place of the one that it may have.
+
+        Args:
+            vocoder: whose networks, scheduler and settings (steps, solver, consistency steps) are taken.
+
+        Raises:
+            ValueError: if it is for other mel frames; the message names the parameters that differ.
+
+        Example:
+            >>> import priordiff
+            >>> frames = {"n_mels": 8, "hop_length": 16}
+            >>> encoder = priordiff.TextEncoder(1, channels=8, layers=1)
+            >>> pipeline = TextToSpeechPipeline(
+            ...     encoder, priordiff.MelTransformer(8, 8, layers=1), symbols=["a"], mel=frames
+            ... )
+            >>> model = priordiff.LappedConvNeXt(8, 1, **frames)
+            >>> vocoder = VocoderPipeline(model, priordiff.PriorGradScheduler(), num_inference_steps=2)
+            >>> pipeline.with_vocoder(vocoder).config.vocoder["num_inference_steps"]
+            2
+        """
+        of_vocoder = parts_of_vocoder(vocoder, self.config.mel)
+        settings = {name: self.config[name] for name in _SETTINGS}
+        return type(self)(**{**self.components, **settings, **of_vocoder})

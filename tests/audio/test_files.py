@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from priordiff.audio import read_audio, write_audio
+from priordiff.audio import audio_writer, read_audio, write_audio
 
 
 def tone(sample_rate: int, seconds: float = 0.5, frequency: float = 220.0) -> np.ndarray:
@@ -164,6 +164,65 @@ def test_what_is_written_reads_back(tmp_path: Path, extension: str) -> None:
     assert soundfile.info(path).format == extension.upper()
     torch.testing.assert_close(read_audio(path, 22050)[2000:-2000], waveform[2000:-2000], atol=0.03, rtol=0)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def write_pieces(path: Path, *pieces: torch.Tensor, sample_rate: int = 22050) -> None:
+    with audio_writer(path, sample_rate) as write:
+        for piece in pieces:
+            write(piece)
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+def test_pieces_are_written_as_a_whole_is(tmp_path: Path, extension: str) -> None:
+    waveform = torch.from_numpy(tone(22050))
+    write_audio(tmp_path / f"whole.{extension}", waveform, 22050)
+    write_pieces(tmp_path / f"pieces.{extension}", *waveform.split(5000))
+    whole, pieces = (read_audio(tmp_path / f"{name}.{extension}", 22050) for name in ("whole", "pieces"))
+    torch.testing.assert_close(pieces[2000:-2000], whole[2000:-2000], atol=0.03, rtol=0)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_pieces_go_to_the_disk_and_the_file_is_there_at_the_end(tmp_path: Path) -> None:
+    with audio_writer(tmp_path / "tone.wav", 22050) as write:
+        write(torch.zeros(22050))
+        (partial,) = tmp_path.iterdir()
+        assert partial.name != "tone.wav"
+        assert partial.stat().st_size >= 2 * 22050
+    assert [file.name for file in tmp_path.iterdir()] == ["tone.wav"]
+
+
+def test_minutes_of_speech_can_be_written_as_ogg(tmp_path: Path) -> None:
+    write_audio(tmp_path / "long.ogg", torch.zeros(200 * 22050), 22050)  # overflowed a stack in libsndfile
+    assert soundfile.info(tmp_path / "long.ogg").frames == 200 * 22050
+
+
+def test_pieces_that_cannot_be_written_leave_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "tone.flac"
+    write_audio(path, torch.zeros(10), 22050)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"tone\.flac: the waveform holds NaN"):
+        write_pieces(path, torch.zeros(10), torch.tensor([torch.nan]))
+    with pytest.raises(ValueError, match=r"tone\.mp3 at 1234 Hz"):
+        write_pieces(tmp_path / "tone.mp3", sample_rate=1234)
+    with pytest.raises(OSError, match=r"no_folder.tone\.wav"):
+        write_pieces(tmp_path / "no_folder" / "tone.wav", torch.zeros(10))
+    assert [file.name for file in tmp_path.iterdir()] == ["tone.flac"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no such limit")
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+def test_a_disk_that_is_full_after_some_pieces_is_named(tmp_path: Path, extension: str) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=rf"could not write .*tone\.{extension} .*: check free space"):
+            write_pieces(tmp_path / f"tone.{extension}", *10 * [torch.from_numpy(tone(22050))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
 
 
 def test_loud_samples_are_clipped_rather_than_wrapped(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import resource
 import shutil
@@ -22,12 +21,6 @@ from vocoder.data import prepare_corpus
 ROOT = Path(__file__).parents[2]
 
 Refuse = Callable[..., str]
-
-
-def synthesize(vocoder: Path, output: Path, *inputs: str) -> int:
-    """The exit status of a synthesis in two steps."""
-    model = str(vocoder / "energy-seed0")
-    return main(["synthesize", "--model", model, "--steps", "2", "--output", str(output), "--input", *inputs])
 
 
 @pytest.fixture
@@ -226,161 +219,14 @@ def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(
     assert not list((output / "full").rglob(".*.partial"))
 
 
-@pytest.fixture(scope="module")
-def vocoder(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs of a finished experiment."""
-    output = tmp_path_factory.mktemp("vocoder")
-    assert main([*tiny, "--output", str(output), "training.num_steps=1", "compare=[energy]"]) == 0
-    return output
-
-
-@pytest.fixture
-def recording(tmp_path: Path) -> Path:
-    _tone(tmp_path / "recording.wav", 1)
-    return tmp_path / "recording.wav"
-
-
-def test_synthesis_without_a_model_says_what_was_looked_for(
-    refuse: Refuse, vocoder: Path, recording: Path, output: Path
-) -> None:
-    rest = ["--input", recording, "--output", output]
-    assert "no trained vocoder in nowhere" in refuse("synthesize", "--model", "nowhere", *rest)
-    line = refuse("synthesize", "--model", vocoder, *rest)
-    assert f"it holds runs: give one of {vocoder}/energy-seed0, {vocoder}/spectral-seed0" in line
-    assert not output.exists()
-
-
-@pytest.mark.parametrize("damage", ["truncated", "missing", "config", "index", "foreign"])
-def test_a_damaged_model_is_named(
-    refuse: Refuse, vocoder: Path, recording: Path, output: Path, tmp_path: Path, damage: str
-) -> None:
-    folder = shutil.copytree(vocoder / "spectral-seed0" / "model", tmp_path / "damaged")
-    weights = folder / "model" / "diffusion_pytorch_model.safetensors"
-    if damage == "truncated":
-        weights.write_bytes(weights.read_bytes()[:1000])
-    elif damage == "missing":
-        weights.unlink()
-    elif damage == "config":
-        (folder / "model" / "config.json").write_text("{")
-    elif damage == "index":
-        (folder / "model_index.json").write_text("{")
-    else:
-        (folder / "model_index.json").write_text('{"_class_name": "DDPMPipeline"}')
-    line = refuse("synthesize", "--model", folder, "--input", recording, "--output", output)
-    assert f"can't load the vocoder in {folder}" in line
-    assert not output.exists()
-
-
-@pytest.mark.parametrize("steps", ["0", "-3", "51"])
-def test_steps_out_of_range_are_refused(
-    refuse: Refuse, vocoder: Path, recording: Path, output: Path, steps: str
-) -> None:
-    model = vocoder / "energy-seed0"
-    line = refuse("synthesize", "--model", model, "--input", recording, "--output", output, "--steps", steps)
-    assert f"num_inference_steps={steps}" in line
-    assert not output.exists()
-
-
-def test_inputs_that_can_not_be_used_are_named_and_the_others_done(
-    refuse: Refuse, vocoder: Path, recording: Path, output: Path, tmp_path: Path
-) -> None:
-    command = [
-        "synthesize",
-        "--model",
-        vocoder / "energy-seed0",
-        "--output",
-        output,
-        "--steps",
-        "2",
-        "--input",
-    ]
-    assert "no such input: nothing.wav" in refuse(*command, recording, "nothing.wav")
-    (tmp_path / "empty").mkdir()
-    assert f"no audio in {tmp_path / 'empty'}" in refuse(*command, tmp_path / "empty")
-    _tone(tmp_path / "again" / "recording.wav", 1)
-    assert "would both be written to" in refuse(*command, recording, tmp_path / "again" / "recording.wav")
-    assert not output.exists()
-    (tmp_path / "broken.wav").write_bytes(b"noise")
-    _tone(tmp_path / "short.wav", 0.1)
-    line = refuse(*command, tmp_path / "broken.wav", recording, tmp_path / "short.wav")
-    assert "2 of 3 inputs were left out" in line
-    assert "broken.wav cannot be decoded" in line
-    assert [path.name for path in output.iterdir()] == ["recording.wav"]
-    line = refuse(*command, tmp_path / "short.wav")
-    assert "short.wav is too short: 0.10 s, expected at least 0.5 s" in line
-
-
-def test_synthesis_takes_what_training_takes_and_names_the_rest(
-    refuse: Refuse, vocoder: Path, recording: Path, output: Path, tmp_path: Path
-) -> None:
-    inputs = tmp_path / "inputs"
-    for name in ("a.wav", ".Trash/old.wav", "._a.wav", "c.wav/d.wav"):
-        _tone(inputs / name, 1)
-    (inputs / "empty.wav").mkdir()
-    (inputs / "b.wav").symlink_to("../.git/annex/objects/b.wav")
-    (inputs / "loop.wav").symlink_to("loop.wav")
-    (inputs / "speaker").symlink_to("unmounted")
-    _tone(tmp_path / "elsewhere" / "e.wav", 1)
-    (inputs / "linked").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "elsewhere" / "back").symlink_to(inputs)
-    (tmp_path / "dangling.wav").symlink_to("gone.wav")
-    command = [
-        "synthesize",
-        "--model",
-        vocoder / "energy-seed0",
-        "--steps",
-        "2",
-        "--output",
-        output,
-        "--input",
-    ]
-    line = refuse(*command, inputs, tmp_path / "dangling.wav")
-    assert "4 of 7 inputs were left out" in line
-    assert all(f"{inputs / name} is a link to" in line for name in ("b.wav", "loop.wav", "speaker"))
-    assert f"{tmp_path / 'dangling.wav'} is a link to gone.wav" in line
-    written = sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
-    assert written == ["a.wav", "c.wav/d.wav", "linked/e.wav"]
-    output.rename(tmp_path / "first")
-    assert "1 of 2 inputs" in refuse(*command, inputs / ".Trash" / "old.wav", inputs / "b.wav")
-    assert [path.name for path in output.iterdir()] == ["old.wav"], "what is asked for by name is taken"
-
-
-def test_a_recording_beyond_full_scale_is_scaled_to_it_and_said_to_be_so(
-    vocoder: Path, recording: Path, output: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    samples, rate = soundfile.read(recording)
-    loud = samples / np.abs(samples).max()
-    soundfile.write(tmp_path / "full.wav", loud, rate, subtype="FLOAT")
-    soundfile.write(tmp_path / "integers.wav", 32768 * loud, rate, subtype="FLOAT")
-    files = [str(tmp_path / "full.wav"), str(tmp_path / "integers.wav")]
-    assert synthesize(vocoder, output, *files) == 0
-    warned = [record.getMessage() for record in caplog.records if "full scale" in record.getMessage()]
-    assert warned == [f"{files[1]} has samples up to ±32768, beyond full scale: it is scaled to ±1"]
-    assert (output / "full.wav").read_bytes() == (output / "integers.wav").read_bytes()
-
-
-def test_names_that_are_no_utf8_pass_through(
-    vocoder: Path, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data, output = tmp_path / os.fsdecode(b"donn\xe9es"), tmp_path / "output"
+def test_a_corpus_of_names_that_are_no_utf8_is_taken(tmp_path: Path) -> None:
+    data = tmp_path / os.fsdecode(b"donn\xe9es")
     data.mkdir()
+    _tone(tmp_path / "tone.wav", 1)
     for name in (b"\xe8.wav", b"\xe9.wav"):
-        shutil.copy(recording, data / os.fsdecode(name))
+        shutil.copy(tmp_path / "tone.wav", data / os.fsdecode(name))
     corpus = CorpusConfig(directory=str(data), cache_directory=str(tmp_path / "cache"), crop_frames=8)
     assert sum(map(len, prepare_corpus(VocoderConfig(corpus=corpus)))) == 2
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
-    assert synthesize(vocoder, output, str(data)) == 0
-    assert sorted(os.listdir(os.fsencode(output))) == [b"\xe8.wav", b"\xe9.wav"]
-
-
-def test_synthesis_does_not_write_over_its_input_nor_below_a_file(
-    refuse: Refuse, vocoder: Path, recording: Path
-) -> None:
-    before = recording.read_bytes()
-    command = ["synthesize", "--model", vocoder / "energy-seed0", "--input", recording, "--output"]
-    assert "would be replaced" in refuse(*command, recording.parent)
-    assert f"could not make the folder {recording}/out" in refuse(*command, recording / "out")
-    assert recording.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +16,6 @@ from tests.training.toy import pretend_cost
 from vocoder.__main__ import main
 from vocoder.configuration import CONFIGS, VocoderConfig
 from vocoder.experiment import VocoderExperiment
-
-ROOT = Path(__file__).parents[2]
 
 CPU_ALONE = pytest.mark.skipif(
     torch.cuda.is_available() or torch.backends.mps.is_available(), reason="for CPUs alone"
@@ -54,33 +49,6 @@ def test_twins_that_are_trained_on_another_machine_have_the_precision_of_the_fir
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "bfloat16" in page
     assert "mixed_precision: auto" in page
-
-
-@pytest.mark.parametrize(
-    ("chosen", "expected"),
-    [
-        ({}, "1000"),
-        ({"GOMP_SPINCOUNT": "7"}, "7"),
-        ({"OMP_WAIT_POLICY": "passive"}, "None"),
-    ],
-)
-def test_threads_spin_briefly_while_they_wait_unless_the_user_chose(
-    chosen: dict[str, str], expected: str
-) -> None:
-    program = (
-        "import os, runpy, sys; runpy.run_path('examples/vocoder', run_name='imported')\n"
-        "print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
-    )
-    unset = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
-    finished = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name not in unset} | chosen,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert finished.stdout.split() == [expected, "False"], "it is read when torch is imported"
 
 
 def test_the_time_left_is_that_of_all_runs_and_their_evaluations(

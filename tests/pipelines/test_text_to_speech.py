@@ -17,7 +17,9 @@ from priordiff import (
     PriorGradScheduler,
     TextEncoder,
     TextToSpeechPipeline,
+    VocoderPipeline,
 )
+from priordiff.audio import spoken_text
 
 # Random networks make frames that no recording has.
 pytestmark = pytest.mark.filterwarnings("ignore:log-mel frames range")
@@ -83,6 +85,21 @@ def test_sentences_are_joined_with_pauses_and_streamed_one_by_one() -> None:
     assert torch.equal(whole, torch.cat([first, torch.zeros(4000), second]))
 
 
+def test_a_stream_reads_a_sentence_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    in_words = spoken_text.in_words
+    monkeypatch.setattr(
+        spoken_text, "in_words", lambda text, language: read.append(text) or in_words(text, language)
+    )
+    spoken = make().stream("Hello there! Two.", seed=0)
+    next(spoken)
+    assert read == ["Hello there!"]
+    next(spoken)
+    assert read == ["Hello there!", "Two."]
+    with pytest.raises(ValueError, match="can be spoken"):
+        next(make().stream("...", seed=0))
+
+
 def test_phonemes_may_be_given() -> None:
     pipeline = make()
     spoken = [["_", "h", "ə", "l", "ˈoʊ", "."], ["_", "t", "ˈuː", "."]]
@@ -130,6 +147,36 @@ def test_one_folder_holds_it_all(decoder: str, tmp_path: Path) -> None:
     assert type(loaded) is TextToSpeechPipeline
     expected = pipeline("Hello there.", seed=0)
     assert torch.equal(loaded("Hello there.", seed=0).audios[0], expected.audios[0])
+
+
+def test_a_vocoder_can_be_given_afterwards(tmp_path: Path) -> None:
+    whole = make(num_speakers=2, speakers=["anna", "bert"], num_inference_steps=3, solver="ddim")
+    silent = make(
+        num_speakers=2, speakers=["anna", "bert"], num_inference_steps=3, solver="ddim", has_vocoder=False
+    )
+    settings = {"num_inference_steps": 4, "solver": "unipc", "num_consistency_steps": 1}
+    vocoder = VocoderPipeline(whole.vocoder_model, whole.vocoder_scheduler, mel=MEL, **settings)
+    vocoder.set_progress_bar_config(disable=True)
+    speaking = silent.with_vocoder(vocoder)
+    output = speaking("Hello.", speaker="bert", seed=0)
+    mel = silent("Hello.", speaker="bert", seed=0).mels[0]
+    assert torch.equal(output.mels[0], mel)
+    generator = torch.Generator().manual_seed(0)
+    torch.randn(1, 8, mel.shape[1], generator=generator)  # what the frames were made of
+    assert torch.equal(output.audios[0], vocoder(mel[None], generator=generator).audios[0])
+    assert silent("Hello.", seed=0).audios is None, "itself it stays as it is"
+    speaking.save_pretrained(tmp_path)
+    loaded = TextToSpeechPipeline.from_pretrained(tmp_path)
+    assert torch.equal(loaded("Hello.", speaker="bert", seed=0).audios[0], output.audios[0])
+
+
+def test_a_vocoder_of_other_frames_is_refused() -> None:
+    vocoder = VocoderPipeline(
+        LappedConvNeXt(8, 1, n_mels=8, hop_length=32), PriorGradScheduler(), mel={**MEL, "hop_length": 32}
+    )
+    message = "with hop_length=32, but this pipeline makes them with hop_length=16: take a vocoder"
+    with pytest.raises(ValueError, match=message):
+        make().with_vocoder(vocoder)
 
 
 def test_without_a_vocoder_there_are_mel_frames_alone() -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from accelerate import PartialState
-from safetensors import SafetensorError
+import torch
 from torch import Tensor
 
-from priordiff import VocoderPipeline
 from priordiff.audio import AUDIO_EXTENSIONS, LogMelSpectrogram, audio_files, read_audio, write_audio
 from priordiff.audio.metrics import log_mel_mae
-from priordiff.experiments import make_writable
+from priordiff.commands.models import load_vocoder
+from priordiff.commands.output import printable
+from priordiff.files import make_writable
+from priordiff.pipelines import VocoderPipeline
 from priordiff.pipelines.solvers import checked_steps, with_solver
-from vocoder.targets import synthesize
 
-__all__ = ["find_model", "synthesize_files"]
+__all__ = ["run_synthesize", "synthesize_files"]
 
 _logger = logging.getLogger(__name__)
 
@@ -27,24 +28,20 @@ _logger = logging.getLogger(__name__)
 _SHORTEST_SECONDS = 0.5
 
 
-def find_model(folder: Path) -> Path:
-    """The pipeline in a folder that is one, or a run that holds one in `model/`.
-
-    Raises:
-        FileNotFoundError: if there is none; the message names what was looked for.
-    """
-    for candidate in (folder, folder / "model"):
-        if (candidate / "model_index.json").is_file():
-            return candidate
-    inside = sorted(str(path.parent.parent) for path in folder.glob("*/model/model_index.json"))
-    hint = f"; it holds runs: give one of {', '.join(inside)}" if inside else ""
-    raise FileNotFoundError(
-        f"no trained vocoder in {folder}: neither model_index.json nor model/model_index.json is there{hint}"
-    )
+def run_synthesize(arguments: argparse.Namespace) -> int:
+    """Copy-synthesis of a user's own recordings."""
+    sampling = {
+        "num_inference_steps": arguments.steps,
+        "solver": arguments.solver,
+        "num_consistency_steps": arguments.consistency_steps,
+    }
+    vocoder = load_vocoder(arguments.model)
+    synthesize_files(vocoder, arguments.input, arguments.output, arguments.seed, **sampling)
+    return 0
 
 
 def synthesize_files(
-    model: Path,
+    pipeline: VocoderPipeline,
     inputs: Sequence[Path],
     output: Path,
     seed: int,
@@ -57,7 +54,7 @@ def synthesize_files(
     A recording beyond full scale (±1) is scaled to it, with a warning.
 
     Args:
-        model: folder of a pipeline, or of a run.
+        pipeline: the vocoder.
         inputs: audio files, or folders in which `audio_files` finds them.
         output: folder for the wav files, which bear the names of the inputs.
         seed: of the noise.
@@ -66,14 +63,12 @@ def synthesize_files(
         num_consistency_steps: after the sampler; None for the model's.
 
     Raises:
-        FileNotFoundError: if there is no model, no input, or a folder holds no audio.
-        ValueError: if the model can't be loaded, the solver is unknown or the number of steps out of range,
-            if an output would replace an input or another output, or, once the others are done, if files or
-            folders can't be used; the message names them all.
+        FileNotFoundError: if there is no input, or a folder holds no audio.
+        ValueError: if the solver is unknown or the number of steps out of range, if an output would replace
+            an input or another output, or, once the others are done, if files or folders can't be used; the
+            message names them all.
         OSError: if the output cannot be written.
     """
-    pipeline = _load(find_model(model)).to(PartialState().device)
-    pipeline.set_progress_bar_config(disable=True)
     if solver is not None:
         with_solver(pipeline.scheduler, solver)  # so that what is unknown is found now
     if num_inference_steps is None:
@@ -89,26 +84,23 @@ def synthesize_files(
             failures.append(str(error))
             continue
         started = time.perf_counter()
-        audio = synthesize(pipeline, waveform, seed, num_inference_steps, solver, num_consistency_steps)
+        (audios,) = pipeline(
+            waveform=waveform[None],
+            num_inference_steps=num_inference_steps,
+            solver=solver,
+            num_consistency_steps=num_consistency_steps,
+            generator=torch.Generator().manual_seed(seed),
+            return_dict=False,
+        )
+        audio = audios[0].cpu()
         seconds = time.perf_counter() - started
         make_writable(destination.parent)
         write_audio(destination, audio, pipeline.sample_rate)
         mae = log_mel_mae(audio, waveform, pipeline.sample_rate, log_mel)
         factor = seconds * pipeline.sample_rate / len(waveform)
-        # A name may hold bytes that are no UTF-8, which standard output refuses.
-        name = str(destination).encode(errors="backslashreplace").decode()
-        print(f"{name}: log-mel MAE {mae:.3f}, real-time factor {factor:.3f}")
+        print(f"{printable(destination)}: log-mel MAE {mae:.3f}, real-time factor {factor:.3f}")
     if failures:
         raise ValueError(f"{len(failures)} of {total} inputs were left out: {'; '.join(failures)}")
-
-
-def _load(folder: Path) -> VocoderPipeline:
-    try:
-        return VocoderPipeline.from_pretrained(folder)
-    # A damaged file raises whatever its reader does.
-    except (OSError, ValueError, TypeError, AttributeError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"can't load the vocoder in {folder} ({reason}): export it anew") from error
 
 
 def _read(source: Path, sample_rate: int, hop_length: int) -> Tensor:

@@ -1,0 +1,82 @@
+"""The models that commands work with, from the folders that they are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError
+
+from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline
+from priordiff.pretrained import pretrained_vocoder, pretrained_voice
+
+__all__ = ["load_vocoder", "load_voice"]
+
+_Pipeline = TypeVar("_Pipeline", TextToSpeechPipeline, VocoderPipeline)
+
+
+def load_vocoder(folder: Path | None) -> VocoderPipeline:
+    """Loads a vocoder, onto the accelerator if there is one.
+
+    Args:
+        folder: of a saved pipeline, or of a run that holds one in `model/`; None for the vocoder that comes
+            with the package.
+
+    Raises:
+        FileNotFoundError: if there is none; the message names what was looked for.
+        ValueError: if it can't be loaded.
+    """
+    vocoder = pretrained_vocoder() if folder is None else _loaded(VocoderPipeline, folder, "vocoder")
+    vocoder.set_progress_bar_config(disable=True)
+    return vocoder.to(_device())
+
+
+def load_voice(folder: Path | None) -> TextToSpeechPipeline:
+    """Loads a voice, with the vocoder that comes with the package if it has none of its own.
+
+    Args:
+        folder: as for `load_vocoder`; None for the voice that comes with the package.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it can't be loaded, or that vocoder is for other mel frames.
+    """
+    voice = pretrained_voice() if folder is None else _loaded(TextToSpeechPipeline, folder, "voice")
+    if voice.vocoder_model is None:
+        try:
+            voice = voice.with_vocoder(pretrained_vocoder())
+        except ValueError as error:
+            raise ValueError(f"{folder} has no vocoder, and priordiff's does not fit: {error}") from error
+    return voice.to(_device())
+
+
+def _loaded(kind: type[_Pipeline], folder: Path, called: str) -> _Pipeline:
+    folder = _find(folder, called)
+    try:
+        if (name := kind.load_config(folder).get("_class_name")) != kind.__name__:
+            raise ValueError(f"it is a {name}, not a {kind.__name__}")
+        return kind.from_pretrained(folder)
+    # A damaged file raises whatever its reader does.
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError, KeyError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"can't load the {called} in {folder} ({reason}): choose another, or export it anew"
+        ) from error
+
+
+def _find(folder: Path, called: str) -> Path:
+    for candidate in (folder, folder / "model"):
+        if (candidate / "model_index.json").is_file():
+            return candidate
+    inside = sorted(str(path.parent.parent) for path in folder.glob("*/model/model_index.json"))
+    hint = f"; it holds runs: give one of {', '.join(inside)}" if inside else ""
+    raise FileNotFoundError(
+        f"no trained {called} in {folder}: neither model_index.json nor model/model_index.json is there{hint}"
+    )
+
+
+def _device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -1,0 +1,49 @@
+"""Models that come with the package, ready to be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline
+
+__all__ = ["pretrained_vocoder", "pretrained_voice"]
+
+_FOLDER = Path(__file__).parent
+
+
+def pretrained_vocoder() -> VocoderPipeline:
+    """The vocoder that comes with the package: log-mel frames to natural speech at 22,050 Hz.
+
+    [How it was trained, and how good it is](../examples/vocoder.md#a-natural-voice). Its weights are stored
+    in half precision, and computed with in float32.
+
+    Example:
+        >>> import torch
+        >>> vocoder = pretrained_vocoder()
+        >>> vocoder.set_progress_bar_config(disable=True)
+        >>> tone = 0.1 * torch.sin(0.1 * torch.arange(2560))
+        >>> vocoder(waveform=tone[None], generator=torch.Generator().manual_seed(0)).audios.shape
+        torch.Size([1, 2560])
+    """
+    return VocoderPipeline.from_pretrained(_FOLDER / "vocoder")
+
+
+def pretrained_voice() -> TextToSpeechPipeline:
+    """The voice that comes with the package: text to speech, with the vocoder of `pretrained_vocoder`.
+
+    Its weights are stored in half precision, and computed with in float32.
+
+    Raises:
+        FileNotFoundError: if this version of the package has no voice.
+
+    Example:
+        >>> voice = pretrained_voice()  # doctest: +SKIP
+        >>> speech = voice("Hello, you two!", seed=0).audios[0]  # doctest: +SKIP
+    """
+    folder = _FOLDER / "acoustic"
+    if not (folder / "model_index.json").is_file():
+        raise FileNotFoundError(
+            "this version of priordiff comes without a voice: train one with examples/acoustic, and give its "
+            "folder to TextToSpeechPipeline.from_pretrained, or to priordiff say as --model"
+        )
+    return TextToSpeechPipeline.from_pretrained(folder).with_vocoder(pretrained_vocoder())
