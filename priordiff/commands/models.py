@@ -56,7 +56,8 @@ def _loaded(kind: type[_Pipeline], folder: Path, called: str) -> _Pipeline:
     try:
         if (name := kind.load_config(folder).get("_class_name")) != kind.__name__:
             raise ValueError(f"it is a {name}, not a {kind.__name__}")
-        return kind.from_pretrained(folder)
+        # The other way of diffusers needs Accelerate, which comes with training, and warns without it.
+        return kind.from_pretrained(folder, low_cpu_mem_usage=False)
     # A damaged file raises whatever its reader does.
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError, KeyError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]

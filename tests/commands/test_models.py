@@ -11,6 +11,7 @@ from priordiff import MelTransformer, TextEncoder, TextToSpeechPipeline
 from priordiff.commands.models import load_vocoder, load_voice
 from tests.commands.conftest import Refuse
 from tests.pipelines.test_text_to_speech import make
+from tests.test_package import run_python, without_extras
 
 
 def acoustic_model(**options: object) -> TextToSpeechPipeline:
@@ -26,6 +27,18 @@ def test_a_voice_without_a_vocoder_gets_that_of_the_package(tmp_path: Path) -> N
     theirs, ours = vocoder.model.state_dict(), voice.vocoder_model.state_dict()
     assert all(torch.equal(value, ours[name]) for name, value in theirs.items())
     assert voice(phonemes=["_"], seed=0).audios[0].dim() == 1
+
+
+def test_nothing_warns_where_accelerate_is_missing(tmp_path: Path) -> None:
+    acoustic_model().save_pretrained(tmp_path)
+    program = f"""
+from pathlib import Path
+from priordiff.commands.models import load_voice
+load_voice(Path({str(tmp_path)!r}))
+"""
+    finished = run_python(without_extras(program))
+    assert finished.returncode == 0, finished.stderr
+    assert "ccelerate" not in finished.stderr
 
 
 def test_a_voice_keeps_the_vocoder_that_it_has(tmp_path: Path) -> None:
