@@ -11,10 +11,11 @@ from torch import Tensor
 from priordiff.audio.symbols import SymbolTable
 from priordiff.estimators import PriorEstimator
 from priordiff.models.frames import log_mel_of_standardized
+from priordiff.pipelines.chosen_scheduler import ChoosesScheduler
 from priordiff.pipelines.loading import align_memory
 from priordiff.pipelines.mel_parameters import mel_parameters
 from priordiff.pipelines.mel_sampling import sample_mel
-from priordiff.pipelines.solvers import checked_steps, taking_prior, with_solver
+from priordiff.pipelines.solvers import taking_prior, with_solver
 from priordiff.pipelines.speaking import TextToSpeechOutput, check_parts, sentences_to_speak, speaker_index
 from priordiff.pipelines.vocoder import VocoderPipeline
 
@@ -23,7 +24,7 @@ __all__ = ["TextToSpeechPipeline"]
 _PITCH_STD = 0.2  # of log F0: that of lively speech
 
 
-class TextToSpeechPipeline(DiffusionPipeline):
+class TextToSpeechPipeline(ChoosesScheduler, DiffusionPipeline):
     r"""Speech from text: phonemes, an encoder, mel frames from the prior that the text implies, a vocoder.
 
     The acoustic model of PriorGrad (Lee et al., ICLR 2022, section 5) with a vocoder behind it. Texts are
@@ -44,7 +45,9 @@ class TextToSpeechPipeline(DiffusionPipeline):
             for 0.2.
         mel: parameters of `LogMelSpectrogram`.
         num_inference_steps: steps of a call that does not say how many.
-        solver: that takes the scheduler's place, by its name; None for the scheduler itself.
+        solver: that takes the scheduler's place, by its name; None for the scheduler itself, as after
+            another one is assigned.
+        schedules: configurations of the schedulers that sample in certain numbers of steps, by that number.
         vocoder: further arguments of the `VocoderPipeline`.
 
     Raises:
@@ -76,6 +79,7 @@ class TextToSpeechPipeline(DiffusionPipeline):
         num_inference_steps: int = 6,
         solver: Optional[str] = None,  # noqa: UP045
         vocoder: Optional[Mapping[str, Any]] = None,  # noqa: UP045
+        schedules: Optional[Mapping[str, Any]] = None,  # noqa: UP045
     ) -> None:
         super().__init__()
         self._table = SymbolTable(symbols or ())
@@ -113,6 +117,7 @@ class TextToSpeechPipeline(DiffusionPipeline):
             num_inference_steps=num_inference_steps,
             solver=solver,
             vocoder=dict(vocoder or {}),
+            schedules=None if schedules is None else dict(schedules),
         )
 
     @property
@@ -227,11 +232,8 @@ class TextToSpeechPipeline(DiffusionPipeline):
         if self.scheduler is None:
             frames = self.decoder(encoded.condition, encoded.mask)
         else:
-            solver = solver or self.config.solver
-            scheduler = self.scheduler if solver is None else with_solver(self.scheduler, solver)
-            if num_inference_steps is None:
-                num_inference_steps = self.config.num_inference_steps
-            scheduler.set_timesteps(checked_steps(scheduler, num_inference_steps), device=device)
+            scheduler, steps = self._scheduler_of_call(num_inference_steps, solver)
+            scheduler.set_timesteps(**steps, device=device)
             frames = sample_mel(encoded, self.decoder, scheduler, self.estimator, generator, temperature)
         mel = log_mel_of_standardized(frames.float())[0]
         lasting = list(zip(phonemes, encoded.durations[0].tolist(), strict=True))
