@@ -115,6 +115,7 @@ _ROOMS = (
     "models",
     "estimators",
     "pipelines",
+    "search",
     "audio",
     "files",
 )

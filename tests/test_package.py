@@ -49,6 +49,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "models": ({"lapped_transform"}, {"torchaudio", "accelerate"}),
     "audio": ({"files"}, {"diffusers", "accelerate"}),
     "pipelines": ({"priors", "estimators", "schedulers", "losses", "models", "audio"}, {"accelerate"}),
+    "search": ({"priors", "schedulers", "pipelines"}, {"torchaudio", "accelerate"}),
     "training": (set(ROOMS) - {"report", "experiments", "command_line"}, {"examples"}),
     "experiments": (set(ROOMS), {"examples"}),
     "command_line": (set(), {"torchaudio", "accelerate", "examples"}),
