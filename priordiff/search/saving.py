@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,9 +46,7 @@ def use_schedules(pipeline: Any, trials: Iterable[Trial], default_steps: int | N
             f"{type(pipeline).__name__} has no place for schedules: assign pipeline.scheduler = "
             "trial.scheduler, and call it with num_inference_steps=trial.num_inference_steps"
         )
-    schedules = {
-        str(trial.num_inference_steps): json.loads(trial.scheduler.to_json_string()) for trial in trials
-    }
+    schedules = {str(trial.num_inference_steps): _written(trial.scheduler) for trial in trials}
     if not schedules:
         raise ValueError("trials is empty, expected at least one")
     if default_steps is None:
@@ -56,3 +55,9 @@ def use_schedules(pipeline: Any, trials: Iterable[Trial], default_steps: int | N
     if str(default_steps) not in schedules:
         raise ValueError(f"default_steps={default_steps}, expected one of {', '.join(schedules)}")
     pipeline.register_to_config(schedules=schedules, num_inference_steps=default_steps)
+
+
+def _written(scheduler: Any) -> dict[str, Any]:
+    """A scheduler's configuration in JSON, which knows no infinity: what is infinite is so by default."""
+    config = json.loads(scheduler.to_json_string())
+    return {name: value for name, value in config.items() if value != -math.inf}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,18 @@ def test_betas_of_a_call_come_before_what_was_found() -> None:
     use_schedules(vocoder, [searched(vocoder, "unipc", 3).best])
     betas = [0.01, 0.1, 0.5]
     assert torch.equal(vocoded(vocoder, betas=betas), vocoded(plain, betas=betas))
+
+
+def test_what_is_saved_is_strict_json(tmp_path: Path) -> None:
+    pipeline = speaking()
+    use_schedules(pipeline, [searched(pipeline, "dpm++", 3).best])
+    pipeline.save_pretrained(tmp_path)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    written = (tmp_path / "model_index.json").read_text(encoding="utf-8")
+    assert "3" in json.loads(written, parse_constant=refuse)["schedules"]
 
 
 @pytest.mark.parametrize(
