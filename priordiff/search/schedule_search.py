@@ -127,7 +127,7 @@ def search_schedule(
         >>> len(found.trials), found.best.score < found.of("ddim").trials[0].score
         (24, True)
     """
-    most = scheduler.config["num_train_timesteps"]
+    most = scheduler.config.get("num_train_timesteps", num_inference_steps)
     if not 1 <= num_inference_steps <= most:
         raise ValueError(f"num_inference_steps={num_inference_steps}, expected 1 to {most}, as in training")
     if budget < 1:

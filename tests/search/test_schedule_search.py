@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
 
 from priordiff import PriorGradScheduler, with_prior
 from priordiff.pipelines import SOLVERS, with_solver
@@ -98,6 +98,15 @@ def test_a_scheduler_that_was_found_can_be_searched_again() -> None:
     found = search_schedule(TRAINED, 4, error_of(), budget=16)
     again = search_schedule(found.scheduler, 4, error_of(), budget=16)
     assert again.of("ddim").trials[0].score == found.of("ddim").trials[0].score
+
+
+def test_a_scheduler_of_diffusers_is_searched_as_its_sibling_is() -> None:
+    plain = DDIMScheduler(num_train_timesteps=200, beta_end=0.05, clip_sample=False)
+    one, other = (search_schedule(each, 3, error_of(), budget=4) for each in (plain, with_prior(plain)))
+    assert [trial.score for trial in one.trials] == [trial.score for trial in other.trials]
+    assert {type(trial.scheduler) for trial in one.trials} == {
+        type(trial.scheduler) for trial in other.trials
+    }
 
 
 def test_what_is_no_number_counts_as_the_worst() -> None:
