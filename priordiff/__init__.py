@@ -137,6 +137,7 @@ _ROOMS = (
     "estimators",
     "pipelines",
     "pretrained",
+    "search",
     "audio",
     "files",
 )

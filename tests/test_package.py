@@ -51,6 +51,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "audio": ({"files"}, {"diffusers", "accelerate"}),
     "pipelines": ({"priors", "estimators", "schedulers", "losses", "models", "audio"}, {"accelerate"}),
     "pretrained": ({"pipelines"}, {"accelerate"}),
+    "search": ({"priors", "schedulers", "pipelines"}, {"torchaudio", "accelerate"}),
     "training": (
         set(ROOMS) - {"report", "experiments", "command_line", "commands", "pretrained"},
         {"examples"},

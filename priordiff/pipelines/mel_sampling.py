@@ -14,7 +14,6 @@ from torch import Tensor
 from priordiff.estimators import PriorEstimator
 from priordiff.models import EncodedText, MelConvNeXt, MelDiffWave
 from priordiff.models.frames import log_mel_of_standardized
-from priordiff.pipelines.solvers import checked_steps, with_solver
 from priordiff.priors import DiagonalPrior
 
 __all__ = ["mel_of_sentence", "sample_mel", "told_of_prior"]
@@ -59,11 +58,8 @@ def mel_of_sentence(
     if pipeline.scheduler is None:
         frames = pipeline.decoder(encoded.condition, encoded.mask)
     else:
-        solver = solver or config.solver
-        scheduler = pipeline.scheduler if solver is None else with_solver(pipeline.scheduler, solver)
-        if num_inference_steps is None:
-            num_inference_steps = config.num_inference_steps
-        scheduler.set_timesteps(checked_steps(scheduler, num_inference_steps), device=encoder.device)
+        scheduler, steps = pipeline.scheduler_of_call(num_inference_steps, solver)
+        scheduler.set_timesteps(**steps, device=encoder.device)
         frames = sample_mel(encoded, pipeline.decoder, scheduler, pipeline.estimator, generator, temperature)
     return log_mel_of_standardized(frames.float())[0], encoded.durations[0].tolist()
 

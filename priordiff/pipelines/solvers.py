@@ -32,7 +32,7 @@ SOLVERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = MappingProxyType(
 )
 
 
-def with_solver(scheduler: Any, solver: str) -> Any:
+def with_solver(scheduler: Any, solver: str, **options: Any) -> Any:
     """The scheduler of a solver, for the noise levels, prediction type and model space of another scheduler.
 
     What the solver has no use for, such as another one's clipping, is left out.
@@ -41,6 +41,7 @@ def with_solver(scheduler: Any, solver: str) -> Any:
         scheduler: with the noise levels that the network was trained with.
         solver: "ddpm" (the paper's), "ddim", "dpm++" (DPM-Solver++ 2M, Lu et al., 2022), "sde-dpm++" (its
             stochastic version) or "unipc" (UniPC, Zhao et al., NeurIPS 2023).
+        **options: of the solver's configuration, which are stronger than those of its name.
 
     Raises:
         ValueError: if there is no such solver, or the scheduler's noise levels are none that it can have.
@@ -52,10 +53,13 @@ def with_solver(scheduler: Any, solver: str) -> Any:
     """
     if solver not in SOLVERS:
         raise ValueError(f"solver={solver!r}, expected one of {', '.join(map(repr, SOLVERS))}")
-    scheduler_class, options = SOLVERS[solver]
+    scheduler_class, of_name = SOLVERS[solver]
+    options = {**of_name, **options}
     config = scheduler.config
     with_noise_levels(scheduler_class, config, options)  # refuses what the solver cannot have
     known = {*scheduler_class._get_init_keys(scheduler_class), "model_space"}
+    if "clip_sample" in known and "clip_sample" not in config:
+        options.setdefault("clip_sample", False)  # DDIM clips by default what this scheduler does not
     usable = {name: value for name, value in config.items() if name in known or name.startswith("_")}
     return scheduler_class.from_config(usable, **options)
 

@@ -83,7 +83,7 @@ def parts_of_vocoder(vocoder: Any, mel: Mapping[str, Any]) -> dict[str, Any]:
             f"the vocoder is for mel frames with {others}, but this pipeline makes them with {ours}: take a "
             "vocoder that was trained on such frames"
         )
-    options = ("num_inference_steps", "solver", "num_consistency_steps")
+    options = ("num_inference_steps", "solver", "num_consistency_steps", "schedules")
     return {
         "vocoder_model": vocoder.model,
         "vocoder_scheduler": vocoder.scheduler,

@@ -10,6 +10,7 @@ from torch import Tensor
 from priordiff.audio.spoken_text import each_spoken_sentence
 from priordiff.audio.symbols import SymbolTable
 from priordiff.estimators import PriorEstimator
+from priordiff.pipelines.chosen_scheduler import ChoosesScheduler
 from priordiff.pipelines.loading import align_memory
 from priordiff.pipelines.mel_parameters import mel_parameters
 from priordiff.pipelines.mel_sampling import mel_of_sentence
@@ -27,11 +28,9 @@ from priordiff.pipelines.vocoder import VocoderPipeline
 __all__ = ["TextToSpeechPipeline"]
 
 _PITCH_STD = 0.2  # of log F0: that of lively speech
-# Arguments that are no parts, but for the vocoder's.
-_SETTINGS = ("symbols", "speakers", "voice", "pitch_std", "mel", "num_inference_steps", "solver")
 
 
-class TextToSpeechPipeline(DiffusionPipeline):
+class TextToSpeechPipeline(ChoosesScheduler, DiffusionPipeline):
     r"""Speech from text: phonemes, an encoder, mel frames from the prior that the text implies, a vocoder.
 
     The acoustic model of PriorGrad (Lee et al., ICLR 2022, section 5) with a vocoder behind it. Texts are
@@ -53,7 +52,9 @@ class TextToSpeechPipeline(DiffusionPipeline):
             for 0.2.
         mel: parameters of `LogMelSpectrogram`.
         num_inference_steps: steps of a call that does not say how many.
-        solver: that takes the scheduler's place, by its name; None for the scheduler itself.
+        solver: that takes the scheduler's place, by its name; None for the scheduler itself, as after
+            another one is assigned.
+        schedules: configurations of the schedulers that sample in certain numbers of steps, by that number.
         vocoder: further arguments of the `VocoderPipeline`.
 
     Raises:
@@ -85,6 +86,7 @@ class TextToSpeechPipeline(DiffusionPipeline):
         num_inference_steps: int = 6,
         solver: Optional[str] = None,  # noqa: UP045
         vocoder: Optional[Mapping[str, Any]] = None,  # noqa: UP045
+        schedules: Optional[Mapping[str, Any]] = None,  # noqa: UP045
     ) -> None:
         super().__init__()
         self._table = SymbolTable(symbols or ())
@@ -122,6 +124,7 @@ class TextToSpeechPipeline(DiffusionPipeline):
             num_inference_steps=num_inference_steps,
             solver=solver,
             vocoder=dict(vocoder or {}),
+            schedules=None if schedules is None else dict(schedules),
         )
 
     @property
@@ -242,5 +245,5 @@ class TextToSpeechPipeline(DiffusionPipeline):
             2
         """
         of_vocoder = parts_of_vocoder(vocoder, self.config.mel)
-        settings = {name: self.config[name] for name in _SETTINGS}
+        settings = {name: self.config[name] for name in self._get_signature_keys(type(self))[1]}
         return type(self)(**{**self.components, **settings, **of_vocoder})

@@ -16,14 +16,15 @@ from priordiff.audio.mel import LogMelSpectrogram, foreign_log_mels
 from priordiff.audio.mel_consistency import mel_consistent
 from priordiff.estimators import PriorEstimator
 from priordiff.pipelines.batches import Batch, indices_by_length, items_of
+from priordiff.pipelines.chosen_scheduler import ChoosesScheduler
 from priordiff.pipelines.loading import align_memory
 from priordiff.pipelines.mel_parameters import analysed, check_log_mels, mel_parameters
-from priordiff.pipelines.solvers import checked_steps, taking_prior, with_solver
+from priordiff.pipelines.solvers import taking_prior, with_solver
 
 __all__ = ["VocoderPipeline"]
 
 
-class VocoderPipeline(DiffusionPipeline):
+class VocoderPipeline(ChoosesScheduler, DiffusionPipeline):
     r"""Waveforms from log-mel frames, starting from the prior that the frames imply.
 
     The vocoder of PriorGrad (Lee et al., ICLR 2022, section 4).
@@ -46,6 +47,8 @@ class VocoderPipeline(DiffusionPipeline):
             with the pipeline; what is missing is taken from the model's configuration or the defaults.
         num_consistency_steps: of [`mel_consistent`][priordiff.audio.mel_consistent] after the sampler, in a
             call that does not say how many.
+        schedules: configurations of the schedulers that sample in certain numbers of steps, by that number;
+            see [`use_schedules`][priordiff.search.use_schedules].
 
     Raises:
         ValueError: if the parts do not fit each other.
@@ -71,6 +74,7 @@ class VocoderPipeline(DiffusionPipeline):
         num_inference_steps: int = 6,
         solver: Optional[str] = None,  # noqa: UP045
         num_consistency_steps: int = 0,
+        schedules: Optional[Mapping[str, Any]] = None,  # noqa: UP045
     ) -> None:
         super().__init__()
         from_model = {"n_mels": model.config.n_mels, "hop_length": model.config.hop_length}
@@ -91,12 +95,8 @@ class VocoderPipeline(DiffusionPipeline):
             num_inference_steps=num_inference_steps,
             solver=solver,
             num_consistency_steps=_checked_consistency_steps(num_consistency_steps),
+            schedules=None if schedules is None else dict(schedules),
         )
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, taking_prior(value) if name == "scheduler" else value)
-        if name == "scheduler" and self.config.get("solver"):
-            self.register_to_config(solver=None)
 
     @property
     def sample_rate(self) -> int:
@@ -166,13 +166,7 @@ class VocoderPipeline(DiffusionPipeline):
         if num_consistency_steps is None:
             num_consistency_steps = self.config.num_consistency_steps
         _checked_consistency_steps(num_consistency_steps)
-        solver = solver or self.config.solver
-        scheduler = self.scheduler if solver is None else with_solver(self.scheduler, solver)
-        if num_inference_steps is None:
-            num_inference_steps = self.config.num_inference_steps
-        steps: dict[str, Any] = {"betas": betas}
-        if betas is None:
-            steps = {"num_inference_steps": checked_steps(scheduler, num_inference_steps)}
+        scheduler, steps = self.scheduler_of_call(num_inference_steps, solver, betas)
         scheduler.set_timesteps(**steps, device=self.model.device)
         audios: list[Any] = [None] * len(log_mels)
         with self.progress_bar(total=len(groups) * len(scheduler.timesteps)) as progress_bar:

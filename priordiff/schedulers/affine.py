@@ -16,6 +16,7 @@ from priordiff.schedulers.data_space import ClampInDataSpace
 from priordiff.schedulers.expected_prior import ExpectsPrior
 from priordiff.schedulers.noise_scale import PriorNoiseScale, fitted_to
 from priordiff.schedulers.predictions import forward_process, prediction_weights
+from priordiff.schedulers.remembered_steps import RemembersSteps, with_remembered_steps
 from priordiff.schedulers.white_space import (
     PREDICTIONS,
     STATES,
@@ -31,7 +32,7 @@ __all__ = ["PriorSchedulerMixin"]
 logger = get_logger(__name__)
 
 
-class PriorSchedulerMixin(ExpectsPrior):
+class PriorSchedulerMixin(ExpectsPrior, RemembersSteps):
     r"""Gives the scheduler class that follows it in the bases a prior $N(\mu, \Sigma)$, $\Sigma = L L^\top$.
 
     With $z = L^{-1}(x - \mu)$ the forward process $x_t = \mu + \sqrt{\bar\alpha_t}(x_0 - \mu) +
@@ -95,6 +96,8 @@ class PriorSchedulerMixin(ExpectsPrior):
         cls._names_of_results = {
             name: names_of_results(getattr(cls.plain_class, name)) for name in list(methods)[1:]
         }
+        if hasattr(cls.plain_class, "set_timesteps"):
+            methods["set_timesteps"] = with_remembered_steps(cls.plain_class.set_timesteps)
         for name, method in methods.items():
             if name not in vars(cls):
                 setattr(cls, name, method)

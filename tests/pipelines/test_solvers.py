@@ -65,6 +65,21 @@ def test_other_schedulers_may_stand_in_the_paper_s_place() -> None:
     torch.testing.assert_close(chosen.alphas_cumprod, plain.alphas_cumprod)
 
 
+def test_options_of_a_solver_are_stronger_than_those_of_its_name() -> None:
+    chosen = with_solver(
+        PriorGradScheduler(**CONFIG), "dpm++", solver_order=3, algorithm_type="sde-dpmsolver++"
+    )
+    assert chosen.config.solver_order == 3
+    assert chosen.config.algorithm_type == "sde-dpmsolver++"
+    assert chosen.model_space == "white"
+
+
+def test_ddim_does_not_clip_what_another_solver_did_not() -> None:
+    unclipped = with_solver(PriorGradScheduler(**CONFIG), "dpm++")
+    assert not with_solver(unclipped, "ddim").config.clip_sample
+    assert with_solver(with_prior(DDIMScheduler()), "ddim").config.clip_sample
+
+
 def test_an_unknown_solver_is_an_error_that_lists_them() -> None:
     with pytest.raises(ValueError, match=r"solver='euler', expected one of 'ddpm', 'ddim'"):
         with_solver(PriorGradScheduler(), "euler")
