@@ -39,6 +39,16 @@ class DecoderConfig:
 
 
 @dataclass
+class ConvNeXtConfig:
+    """Arguments of `priordiff.models.MelConvNeXt`, beside those that the mel and the encoder fix."""
+
+    channels: int = 256
+    layers: int = 6
+    kernel_size: int = 7
+    expansion: int = 3
+
+
+@dataclass
 class TransformerConfig:
     """Arguments of `priordiff.models.MelTransformer`, FastSpeech 2's decoder, beside those of the encoder."""
 
@@ -66,13 +76,18 @@ class PriorConfig:
     Args:
         floor: smallest standard deviation.
         condition: whether the network is told the prior.
+        model_space: what the network sees where the prior has a standard deviation: the noisy frames less
+            their mean, as published, or divided by the standard deviation besides.
     """
 
     floor: float = 0.1
     condition: bool = False
+    model_space: str = "centered"
 
     def __post_init__(self) -> None:
         expect(self, "floor", self.floor > 0, "a positive number")
+        spaces = ("centered", "white")
+        expect(self, "model_space", self.model_space in spaces, f"one of {', '.join(spaces)}")
 
 
 @dataclass
@@ -86,6 +101,7 @@ class EvaluationConfig:
         curve_utterances: recordings of the evaluations during training.
         final_utterances: recordings of the evaluation at the end.
         report_utterances: recordings that the report shows and plays.
+        vocoder: folder of the `VocoderPipeline` that makes the frames audible; null for the package's.
     """
 
     num_inference_steps: int = field(default=12, metadata=ADJUSTABLE)
@@ -94,6 +110,7 @@ class EvaluationConfig:
     curve_utterances: int = field(default=8, metadata=ADJUSTABLE)
     final_utterances: int = field(default=16, metadata=ADJUSTABLE)
     report_utterances: int = field(default=3, metadata=ADJUSTABLE)
+    vocoder: str | None = field(default=None, metadata=ADJUSTABLE)
 
     def __post_init__(self) -> None:
         for name in ("num_inference_steps", "curve_utterances", "final_utterances"):
@@ -112,15 +129,18 @@ class AcousticConfig:
         kind: a key of `KINDS`.
         compare: the kinds of the models that are trained beside it, with the same data, seeds and steps.
         crop_frames: mel frames of a training sample, of which the encoder sees the whole text.
+        network: the denoiser: "diffwave", as published, or "convnext", which learns in fewer steps.
     """
 
     kind: str = "prior"
     compare: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
     crop_frames: int = 128
+    network: str = "diffwave"
     corpus: SpeechConfig = field(default_factory=SpeechConfig)
     mel: MelConfig = field(default_factory=MelConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    convnext: ConvNeXtConfig = field(default_factory=ConvNeXtConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
@@ -131,6 +151,8 @@ class AcousticConfig:
         names = ", ".join(KINDS)
         expect(self, "kind", self.kind in KINDS, f"one of {names}")
         expect(self, "compare", set(self.compare) <= set(KINDS), f"a list of {names}")
+        networks = ("diffwave", "convnext")
+        expect(self, "network", self.network in networks, f"one of {', '.join(networks)}")
         expect(self, "crop_frames", self.crop_frames >= 4, "an integer of at least 4")
 
     def of_kind(self, kind: str) -> AcousticConfig:

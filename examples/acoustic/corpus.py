@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 
 from acoustic.configuration import AcousticConfig
 from acoustic.data import AcousticDataset
-from priordiff.audio import AlignedCorpus, LogMelSpectrogram, SymbolTable
+from acoustic.listening import Listener, vocoder_of
+from priordiff.audio import AlignedCorpus, LogMelSpectrogram, SymbolTable, speakers_of
 from priordiff.experiments.speech import prepare_speech, speech_directory
 
 __all__ = ["SpokenCorpus", "prepare_corpus"]
@@ -21,12 +22,14 @@ class SpokenCorpus:
         validation: utterances that are held out.
         table: the phonemes of both.
         speakers: names of the speakers; one, without a name, where they are not known.
+        listener: to the held-out recordings.
     """
 
     training: AcousticDataset
     validation: AcousticDataset
     table: SymbolTable
     speakers: tuple[str, ...]
+    listener: Listener
 
 
 def prepare_corpus(config: AcousticConfig) -> SpokenCorpus:
@@ -36,17 +39,25 @@ def prepare_corpus(config: AcousticConfig) -> SpokenCorpus:
     training, validation = (AlignedCorpus.read(each, grids) for each in recordings)
     both = (training, validation)
     table = SymbolTable.of(alignment.symbols for corpus in both for alignment in corpus.alignments)
-    speakers = sorted({_speaker(each.name) for corpus in both for each in corpus.audio.recordings})
+    known = speakers_of(speech_directory(config.corpus))
+    spoken_by = {
+        each.name: known.get(each.name) or _folder(each.name)
+        for corpus in both
+        for each in corpus.audio.recordings
+    }
+    speakers = sorted({*spoken_by.values()})
     log_mel = LogMelSpectrogram(**asdict(config.mel))
 
     def analysed(corpus: AlignedCorpus) -> AcousticDataset:
-        spoken_by = [speakers.index(_speaker(each.name)) for each in corpus.audio.recordings]
+        indices = [speakers.index(spoken_by[each.name]) for each in corpus.audio.recordings]
         steps = config.scheduler.num_train_timesteps
-        return AcousticDataset(corpus, table, log_mel, spoken_by, len(speakers), config.crop_frames, steps)
+        return AcousticDataset(corpus, table, log_mel, indices, len(speakers), config.crop_frames, steps)
 
-    return SpokenCorpus(analysed(training), analysed(validation), table, tuple(speakers))
+    vocoder = vocoder_of(config)  # an error before anything else takes time
+    learned, held_out = analysed(training), analysed(validation)
+    return SpokenCorpus(learned, held_out, table, tuple(speakers), Listener(config, held_out, vocoder))
 
 
-def _speaker(name: str) -> str:
+def _folder(name: str) -> str:
     """The folder in which a recording lies, one for each speaker, as in VCTK; empty if in none."""
     return name.split("/")[0] if "/" in name else ""

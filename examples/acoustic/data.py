@@ -33,7 +33,6 @@ class UtteranceItem(TypedDict):
 class NoisyUtteranceItem(UtteranceItem):
     """An utterance with a window of its mel (n_mels, crop_frames), and what a step draws for that."""
 
-    whole_mel: Tensor
     start: int
     noise: Tensor
     timestep: int
@@ -152,7 +151,6 @@ class AcousticDataset:
         return {
             **item,
             "mel": F.pad(window, (0, frames - window.shape[-1])),
-            "whole_mel": mel,
             "start": start,
             "noise": torch.randn(mel.shape[0], frames, generator=generator),
             "timestep": int(torch.randint(self.num_train_timesteps, (), generator=generator)),
@@ -174,7 +172,6 @@ def collate_utterances(items: Sequence[NoisyUtteranceItem]) -> dict[str, Tensor]
         name: pad_sequence([item[name] for item in items], batch_first=True)
         for name in ("symbols", "durations", "pitch", "energy")
     }
-    batch["whole_mel"] = pad_sequence([item["whole_mel"].T for item in items], batch_first=True).mT
     batch["mel"] = torch.stack([item["mel"] for item in items])
     batch["noise"] = torch.stack([item["noise"] for item in items])
     batch["speaker"] = torch.tensor([item["speaker"] for item in items])

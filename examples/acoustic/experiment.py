@@ -56,7 +56,7 @@ class AcousticExperiment(Experiment[AcousticConfig, AcousticRun]):
         return AcousticTask(run.config, data)
 
     def judge(self, run: AcousticRun, data: SpokenCorpus) -> str:
-        scores = evaluate_run(run.directory, run.config, data.validation)
+        scores = evaluate_run(run.directory, run.config, data.listener)
         return f"log-mel MAE {scores['log_mel_mae']:.3f}, MCD {scores['mcd']:.2f} dB"
 
     def report(self, path: Path, runs: Sequence[AcousticRun], data: SpokenCorpus) -> None:

@@ -13,17 +13,29 @@ from accelerate import PartialState
 from torch import Tensor
 
 from acoustic.configuration import AcousticConfig
-from acoustic.data import AcousticDataset, UtteranceItem
+from acoustic.data import UtteranceItem
+from acoustic.listening import Listener
 from priordiff import TextToSpeechPipeline
-from priordiff.audio.metrics import average_scores, warped_distances
+from priordiff.audio import write_audio
 from priordiff.experiments import EVALUATION, write_scores
 from priordiff.files import atomic_path
 from priordiff.models.frames import log_mel_of_standardized
 
-__all__ = ["PRIOR_SCORES", "Spoken", "evaluate_run", "prior_alone", "scores_at", "speak", "spoken_mels"]
+__all__ = [
+    "NOISE_SCORES",
+    "RECORDING_SCORES",
+    "Spoken",
+    "evaluate_run",
+    "prior_alone",
+    "scores_at",
+    "speak",
+    "spoken_mels",
+    "spoken_wav",
+]
 
-# What `priordiff.experiments.read_scores` finds it under.
-PRIOR_SCORES = "prior"
+# What `priordiff.experiments.read_scores` finds them under.
+NOISE_SCORES = "noise"
+RECORDING_SCORES = "recordings"
 
 
 def scores_at(num_inference_steps: int) -> str:
@@ -51,7 +63,11 @@ def speak(
 
 @torch.no_grad()
 def prior_alone(pipeline: TextToSpeechPipeline, item: UtteranceItem) -> dict[str, Tensor]:
-    """Log-mel frames (n_mels, frames) of the prior over the recording's own durations: mean, and a sample."""
+    """The prior of a recording's phonemes over their own durations: frames (n_mels, frames).
+
+    Returns:
+        The log-mel frames of its `mean` and of a `sample`, and its `std`, in nats.
+    """
     device = pipeline.encoder.device
     many = pipeline.encoder.config.num_speakers > 1
     encoded = pipeline.encoder(
@@ -62,51 +78,65 @@ def prior_alone(pipeline: TextToSpeechPipeline, item: UtteranceItem) -> dict[str
     prior = pipeline.estimator(encoded)
     shape = (1, pipeline.decoder.config.n_mels, encoded.mask.shape[1])
     generator = torch.Generator().manual_seed(item["index"])
-    frames = {"mean": torch.as_tensor(prior.mean).expand(shape), "sample": prior.sample(shape, generator)}
-    return {name: log_mel_of_standardized(value)[0].cpu() for name, value in frames.items()}
+    mean, std = (torch.as_tensor(moment).expand(shape) for moment in (prior.mean, prior.std))
+    frames = {
+        "mean": log_mel_of_standardized(mean),
+        "sample": log_mel_of_standardized(prior.sample(shape, generator)),
+        "std": log_mel_of_standardized(std) - log_mel_of_standardized(torch.zeros(())),  # no offset
+    }
+    return {name: value[0].cpu() for name, value in frames.items()}
 
 
-def evaluate_run(directory: Path, config: AcousticConfig, validation: AcousticDataset) -> dict[str, float]:
-    """Scores of a run's exported model, stored in its folder `evaluation/` with the frames of the report.
+def evaluate_run(directory: Path, config: AcousticConfig, listener: Listener) -> dict[str, float]:
+    """Scores of a run's exported model, stored in its folder `evaluation/` with what the report shows.
 
-    For each number of evaluations: `log_mel_mae` in nats and `mcd` in dB after dynamic time warping,
-    `duration_error`, the mean error of a phoneme in milliseconds, `real_time_factor` and `parameters`. Where
-    there is a prior, a sample of it gets the first two.
+    For each number of evaluations the measures of `Listener.scores`, `duration_error`, the mean error of a
+    phoneme in milliseconds, `real_time_factor`, without the vocoder, and `parameters`. Where there is a
+    prior, a sample of it over the recordings' own durations gets the measures, and so do the recordings,
+    through the vocoder.
 
     Args:
         directory: of the run.
         config: of the run.
-        validation: held-out recordings.
+        listener: to the held-out recordings.
     """
     pipeline = TextToSpeechPipeline.from_pretrained(directory / "model").to(PartialState().device)
     pipeline.set_progress_bar_config(disable=True)
     evaluation, mel = config.evaluation, config.mel
-    items = validation.items[: evaluation.final_utterances]
-    targets = [log_mel_of_standardized(item["mel"]) for item in items]
+    items, phonemes = listener.items, listener.phonemes
     frame = mel.hop_length / mel.sample_rate
     result: dict[str, float] = {}
+    spoken: list[Spoken] = []
+    sounds: list[Tensor] = []
     main = evaluation.num_inference_steps
     more = evaluation.more_inference_steps if pipeline.scheduler is not None else []
     for steps in (*sorted({*more} - {main}), main):  # the main one is what is returned and shown
         started = time.perf_counter()
-        spoken = [speak(pipeline, validation.phonemes(item), item, steps) for item in items]
+        spoken = [
+            speak(pipeline, symbols, item, steps) for symbols, item in zip(phonemes, items, strict=True)
+        ]
         computing = time.perf_counter() - started
-        result = _warped([each.mel for each in spoken], targets)
+        mels = [each.mel for each in spoken]
+        sounds = listener.sounds(mels)
+        result = listener.scores(mels, sounds)
         errors = [
             (each.durations - item["durations"]).abs().float().mean()
             for each, item in zip(spoken, items, strict=True)
         ]
         result["duration_error"] = float(torch.stack(errors).mean()) * frame * 1000
-        result["real_time_factor"] = computing / (sum(each.mel.shape[1] for each in spoken) * frame)
+        result["real_time_factor"] = computing / (sum(each.shape[1] for each in mels) * frame)
         parts = (pipeline.encoder, pipeline.decoder)
         result["parameters"] = sum(p.numel() for part in parts for p in part.parameters())
         write_scores(directory, scores_at(steps), result)
-    shown = spoken[: evaluation.report_utterances]
+    count = evaluation.report_utterances
     with atomic_path(directory / EVALUATION / "mels.pt") as file:
-        torch.save([each.mel for each in shown], file)
+        torch.save([each.mel for each in spoken[:count]], file)
+    for index, sound in enumerate(sounds[:count]):
+        write_audio(_wav(directory, index), sound, mel.sample_rate)
+    write_scores(directory, RECORDING_SCORES, listener.scores(listener.mels, listener.sounds(listener.mels)))
     if pipeline.estimator is not None:
-        samples = [prior_alone(pipeline, item)["sample"] for item in items]
-        write_scores(directory, PRIOR_SCORES, _warped(samples, targets))
+        noises = [prior_alone(pipeline, item)["sample"] for item in items]
+        write_scores(directory, NOISE_SCORES, listener.scores(noises, listener.sounds(noises)))
     return result
 
 
@@ -115,6 +145,11 @@ def spoken_mels(directory: Path) -> list[Tensor]:
     return torch.load(directory / EVALUATION / "mels.pt", weights_only=True)
 
 
-def _warped(frames: Sequence[Tensor], targets: Sequence[Tensor]) -> dict[str, float]:
-    pairs = zip(frames, targets, strict=True)
-    return average_scores(warped_distances(prediction, target) for prediction, target in pairs)
+def spoken_wav(directory: Path, index: int) -> bytes | None:
+    """The sound of one of them; None where there is no vocoder."""
+    file = _wav(directory, index)
+    return file.read_bytes() if file.exists() else None
+
+
+def _wav(directory: Path, index: int) -> Path:
+    return directory / EVALUATION / f"{index}.wav"

@@ -18,12 +18,12 @@ class Kind:
         description: one line for the report.
         prior: "phonemes" for the moments of each phoneme's frames, "mean" for N(μ(text), I) with a mean that
             the encoder learns, "learned" for N(μ(text), Σ(text)), "none" for N(0, I); None for no diffusion.
-        model_space: what the denoiser sees and predicts.
+        model_space: what the denoiser sees and predicts; None for what the configuration says.
     """
 
     description: str
     prior: Literal["phonemes", "mean", "learned", "none"] | None
-    model_space: str = "centered"
+    model_space: str | None = None
 
 
 KINDS = {

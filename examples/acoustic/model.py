@@ -12,6 +12,7 @@ from acoustic.configuration import AcousticConfig
 from acoustic.kinds import KINDS
 from priordiff import (
     EncodedTextEstimator,
+    MelConvNeXt,
     MelDiffWave,
     MelTransformer,
     PhonemeEstimator,
@@ -44,13 +45,21 @@ class AcousticModel(nn.Module):
         self.estimator = self._make_estimator(config, num_symbols)
         self.scheduler = None
         if self.kind.prior is None:
-            self.decoder: MelTransformer | MelDiffWave = MelTransformer(
+            self.decoder: MelTransformer | MelDiffWave | MelConvNeXt = MelTransformer(
                 n_mels, channels, **asdict(config.transformer)
             )
         else:
             condition = "channels" if config.prior.condition and self.kind.prior != "none" else "none"
-            self.decoder = MelDiffWave(n_mels, channels, **asdict(config.decoder), prior_condition=condition)
-            self.scheduler = PriorGradScheduler(**asdict(config.scheduler), model_space=self.kind.model_space)
+            if config.network == "diffwave":
+                self.decoder = MelDiffWave(
+                    n_mels, channels, **asdict(config.decoder), prior_condition=condition
+                )
+            else:
+                self.decoder = MelConvNeXt(
+                    n_mels, channels, **asdict(config.convnext), prior_condition=condition
+                )
+            space = self.kind.model_space or config.prior.model_space
+            self.scheduler = PriorGradScheduler(**asdict(config.scheduler), model_space=space)
 
     def _make_estimator(self, config: AcousticConfig, num_symbols: int) -> PriorEstimator | None:
         n_mels, floor = config.mel.n_mels, config.prior.floor
@@ -84,11 +93,11 @@ class AcousticModel(nn.Module):
                 ("energy", encoded.energy, batch["energy"]),
             )
         }
-        if self.scheduler is None:
-            prediction = self.decoder(encoded.condition, encoded.mask).float()
-            error = (prediction - batch["whole_mel"]).abs() * encoded.mask[:, None]
-            return {**losses, "mel": error.sum()}
         window = cut(encoded, batch["start"], batch["mel"].shape[-1])
+        if self.scheduler is None:
+            prediction = self.decoder(window.condition, window.mask, batch["start"]).float()
+            error = (prediction - batch["mel"]).abs() * window.mask[:, None]
+            return {**losses, "mel": error.sum()}
         return {**losses, **self._denoise(window, batch)}
 
     def _denoise(self, encoded: EncodedText, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -104,7 +113,8 @@ class AcousticModel(nn.Module):
         target = self.scheduler.training_target(mel, noise, timesteps)
         told = told_of_prior(self.decoder, prior, mel.shape, mel.dtype)
         prediction = self.decoder(noisy, timesteps, encoded.condition, mask=encoded.mask, **told).float()
-        losses["mel"] = prior_loss(prediction, target, prior, mask=mask, reduction="sum")
+        weighting = None if self.scheduler.config.model_space == "white" else prior
+        losses["mel"] = prior_loss(prediction, target, weighting, mask=mask, reduction="sum")
         return losses
 
 

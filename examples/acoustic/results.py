@@ -9,8 +9,9 @@ from torch import Tensor
 
 from acoustic.configuration import AcousticConfig
 from acoustic.corpus import SpokenCorpus
-from acoustic.judging import PRIOR_SCORES, prior_alone, scores_at, spoken_mels
-from acoustic.kinds import BASELINE, KINDS
+from acoustic.judging import prior_alone, spoken_mels, spoken_wav
+from acoustic.listening import Listener
+from acoustic.table import WARPED, add_table
 from priordiff import TextToSpeechPipeline
 from priordiff.audio.metrics import SPEECH_METRICS
 from priordiff.experiments import (
@@ -19,15 +20,11 @@ from priordiff.experiments import (
     add_curves,
     by_name,
     machine_facts,
-    minutes_of,
-    read_scores,
 )
 from priordiff.models.frames import log_mel_of_standardized
-from priordiff.report import Cell, Column, Figure, Report, spectrogram_png
+from priordiff.report import Figure, Report, spectrogram_png, wav_bytes
 
 __all__ = ["write_report"]
-
-_WARPED = ("log_mel_mae", "mcd")
 
 
 def write_report(path: Path, config: AcousticConfig, runs: Sequence[Run], data: SpokenCorpus) -> None:
@@ -54,53 +51,12 @@ def write_report(path: Path, config: AcousticConfig, runs: Sequence[Run], data: 
             **machine_facts(runs),
         }
     )
-    _add_table(report, config, models)
-    measures = {name: SPEECH_METRICS[name] for name in _WARPED}
+    add_table(report, config, models)
+    measures = {name: SPEECH_METRICS[name] for name in WARPED}
     add_curves(report, models, measures, loss="all losses together")
     _add_gallery(report, config, models, data)
     add_configuration(report, config)
     report.write(path)
-
-
-def _add_table(report: Report, config: AcousticConfig, models: dict[str, list[Run]]) -> None:
-    evaluation = config.evaluation
-    columns = [
-        *(Column(m.label, m.unit, better=m.better) for m in (SPEECH_METRICS[name] for name in _WARPED)),
-        Column("error of durations", "ms", better="lower", digits=1),
-        Column("real-time factor", "s/s", better="lower"),
-        Column("parameters", digits=0),
-        Column("training", "min", digits=1),
-    ]
-    keys = (*_WARPED, "duration_error", "real_time_factor", "parameters")
-    rows: dict[str, list[Cell]] = {}
-    for name, runs in models.items():
-        scores = [read_scores(run.directory, scores_at(evaluation.num_inference_steps)) for run in runs]
-        minutes = [minutes_of(run.directory) for run in runs]
-        rows[name] = [*([score[key] for score in scores] for key in keys), minutes]
-    for steps in sorted(set(evaluation.more_inference_steps), reverse=True):
-        for name, runs in models.items():
-            if KINDS[name].prior is None or steps == evaluation.num_inference_steps:
-                continue
-            scores = [read_scores(run.directory, scores_at(steps)) for run in runs]
-            cells = [[score[key] for score in scores] for key in keys[:-1]]
-            rows[f"{name}: {steps} evaluations"] = [*cells, None, None]
-    for name, runs in models.items():
-        if KINDS[name].prior not in (None, "none"):
-            scores = [read_scores(run.directory, PRIOR_SCORES) for run in runs]
-            rows[f"{name}: noise alone"] = [
-                *([score[key] for score in scores] for key in _WARPED),
-                *[None] * 4,
-            ]
-    report.heading("All models on held-out recordings")
-    described = ". ".join(f"{name}: {KINDS[name].description}" for name in models)
-    report.table(
-        columns,
-        rows,
-        baseline=BASELINE if BASELINE in models else None,
-        caption=f"{described}. After dynamic time warping; {evaluation.num_inference_steps} evaluations by "
-        f"{evaluation.solver} where nothing else is said. Noise alone: a sample of the prior over the "
-        "recording's own durations. With several seeds: mean ± standard deviation.",
-    )
 
 
 def _add_gallery(
@@ -110,30 +66,42 @@ def _add_gallery(
     items = data.validation.items[: min(evaluation.report_utterances, evaluation.final_utterances)]
     if not items:
         return
-    report.heading("To see")
+    report.heading("To see and to hear")
     report.paragraph(
         "Log-mel spectrograms of held-out recordings: the target, the prior from which the first model "
-        "starts, over the recording's own durations, and what each model makes of the phonemes."
+        "starts (mean, standard deviation and a sample, over the recording's own durations), and what each "
+        "model makes of the phonemes. A vocoder makes them audible, the target as well."
     )
     firsts = {name: runs[0] for name, runs in models.items()}
     mels = {name: spoken_mels(run.directory) for name, run in firsts.items()}
     pipeline = TextToSpeechPipeline.from_pretrained(next(iter(firsts.values())).directory / "model")
+    recordings = data.validation.corpus.audio.recordings
     rows = {}
     for index, item in enumerate(items):
         target = log_mel_of_standardized(item["mel"])
-        panels = {"target": target}
+        low, high = float(target.min()), float(target.max())
+        figures = [_figure("target", target, low, high, _sound(data.listener, target))]
         if pipeline.estimator is not None:
             alone = prior_alone(pipeline, item)
-            panels |= {"mean of the prior": alone["mean"], "noise of the prior": alone["sample"]}
-        panels |= {name: frames[index] for name, frames in mels.items()}
-        low, high = float(target.min()), float(target.max())
-        recording = data.validation.corpus.audio.recordings[index]
-        rows[recording.text or recording.name] = [
-            _figure(name, frames, low, high) for name, frames in panels.items()
+            noise = alone["sample"]
+            figures += [
+                _figure("mean of the prior", alone["mean"], low, high),
+                _figure("standard deviation of the prior", alone["std"], 0.0, float(alone["std"].max())),
+                _figure("noise of the prior", noise, low, high, _sound(data.listener, noise)),
+            ]
+        figures += [
+            _figure(name, frames[index], low, high, spoken_wav(firsts[name].directory, index))
+            for name, frames in mels.items()
         ]
+        rows[recordings[item["index"]].text or recordings[item["index"]].name] = figures
     report.gallery(rows)
 
 
-def _figure(caption: str, frames: Tensor, low: float, high: float) -> Figure:
+def _sound(listener: Listener, frames: Tensor) -> bytes | None:
+    sounds = listener.sounds([frames])
+    return wav_bytes(sounds[0], listener.config.mel.sample_rate) if sounds else None
+
+
+def _figure(caption: str, frames: Tensor, low: float, high: float, wav: bytes | None = None) -> Figure:
     picture = spectrogram_png(frames, low, high)
-    return Figure(caption, picture, f"log-mel spectrogram, {caption}")
+    return Figure(caption, picture, f"log-mel spectrogram, {caption}", wav=wav)

@@ -48,9 +48,7 @@ class AcousticTask:
 
     def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
         phonemes = int((batch["symbols"] > 0).sum())
-        frames = batch["durations"].sum(dim=1)
-        if self.model.kind.prior is not None:
-            frames = (frames - batch["start"]).clamp(max=self.config.crop_frames)
+        frames = (batch["durations"].sum(dim=1) - batch["start"]).clamp(max=self.config.crop_frames)
         elements = int(frames.sum()) * self.config.mel.n_mels
         counts = {"duration": phonemes, "pitch": phonemes, "energy": phonemes}
         if self.model.kind.prior in ("mean", "learned"):

@@ -28,7 +28,7 @@ __all__ = ["DEMO_VOICES", "make_corpus", "shipped_sentences", "speakers_of"]
 _logger = logging.getLogger(__name__)
 
 _MARKER = "corpus.json"
-_VERSION = 3
+_VERSION = 4
 _NOISE_RMS = 10 ** (-60 / 20)
 _SPEECH_GAIN = 0.9
 # Consecutive sentences change the speaker, every round of speakers the rate, every round of rates the pitch.

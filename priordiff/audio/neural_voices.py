@@ -60,7 +60,11 @@ def spelled(phonemes: Sequence[str], known: Container[str]) -> list[list[str]]:
 
 
 def aligned(
-    waveform: np.ndarray, sample_rate: int, lengths: Sequence[tuple[str, int]], durations: Iterable[float]
+    waveform: np.ndarray,
+    sample_rate: int,
+    lengths: Sequence[tuple[str, int]],
+    durations: Iterable[float],
+    ahead: int = 0,
 ) -> Utterance:
     """An utterance from the durations of the characters that a voice was given.
 
@@ -69,6 +73,8 @@ def aligned(
         sample_rate: in Hz.
         lengths: phonemes, blanks, marks and pauses, and how many characters each was given in.
         durations: of all the characters, in samples.
+        ahead: how many samples earlier than its durations say the voice sounds; the utterance begins and ends
+            where it does.
 
     Raises:
         ValueError: if the durations don't add up to the waveform.
@@ -90,4 +96,7 @@ def aligned(
         elif samples:
             phonemes.append((symbol, start))
         start, read = start + samples, read + length
-    return Utterance(torch.from_numpy(np.asarray(waveform, np.float32)), sample_rate, phonemes)
+    sounding = [(symbol, max(0, begin - ahead)) for symbol, begin in phonemes]
+    # What would begin before the utterance is not in it, but for the last of that, which sounds at its start.
+    first = max(index for index, (_, begin) in enumerate(sounding) if begin == 0)
+    return Utterance(torch.from_numpy(np.asarray(waveform, np.float32)), sample_rate, sounding[first:])

@@ -95,3 +95,11 @@ def test_a_natural_voice_speaks_in_phonemes_that_fill_the_waveform() -> None:
     assert 0.5 < len(utterance.waveform) / 22050 < 3
     with pytest.raises(ValueError, match="nothing to speak"):
         voice.speak("...")
+
+
+def test_a_voice_that_sounds_ahead_of_its_durations_begins_its_phonemes_earlier() -> None:
+    lengths = [("_", 1), ("a", 1), ("b", 1), ("_", 1)]
+    utterance = aligned(np.zeros(70), 100, lengths, [20, 10, 10, 30], ahead=15)
+    assert utterance.phonemes == [("_", 0), ("a", 5), ("b", 15), ("_", 25)]
+    utterance = aligned(np.zeros(70), 100, lengths, [10, 10, 20, 30], ahead=15)
+    assert utterance.phonemes == [("a", 0), ("b", 5), ("_", 25)]

@@ -14,19 +14,31 @@ from acoustic.__main__ import main
 from acoustic.configuration import CONFIGS, AcousticConfig
 from acoustic.corpus import prepare_corpus
 from acoustic.data import collate_utterances
-from acoustic.judging import PRIOR_SCORES, scores_at
+from acoustic.judging import NOISE_SCORES, RECORDING_SCORES, scores_at
 from acoustic.kinds import KINDS
 from acoustic.model import cut
 from acoustic.task import AcousticTask
+from priordiff import LappedConvNeXt, PriorGradScheduler, VocoderPipeline
 from priordiff.experiments import read_scores
 from priordiff.training import Draw, load_config, read_metrics
 from tests.examples.test_vocoder import rows_of_table
 
 
 @pytest.fixture(scope="module")
-def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def vocoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vocoder that has learned nothing, but is quick."""
+    folder = tmp_path_factory.mktemp("vocoder")
+    VocoderPipeline(LappedConvNeXt(16, 1), PriorGradScheduler(), num_inference_steps=1).save_pretrained(
+        folder
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(speech: Path, vocoder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Arguments for an experiment of seconds, without an output folder."""
     overrides = {
+        "evaluation.vocoder": vocoder,
         "corpus.cache_directory": tmp_path_factory.mktemp("cache"),
         "compare": "[learned,isotropic,grad-tts,fastspeech2]",
         "crop_frames": 16,
@@ -34,6 +46,9 @@ def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "encoder.layers": 1,
         "encoder.filter_channels": 16,
         "encoder.predictor_channels": 8,
+        "network": "convnext",
+        "convnext.channels": 8,
+        "convnext.layers": 2,
         "decoder.residual_channels": 8,
         "decoder.residual_layers": 2,
         "transformer.layers": 1,
@@ -83,26 +98,35 @@ def test_one_command_trains_all_models_and_reports_on_them(experiment: Path) -> 
     for kind, each in KINDS.items():
         run = experiment / f"{kind}-seed0"
         measured = {"log_mel_mae", "mcd", "duration_error", "real_time_factor", "parameters"}
-        assert read_scores(run, scores_at(3)).keys() == measured
+        assert measured <= read_scores(run, scores_at(3)).keys() <= {*measured, "f0_rmse", "wer", "mos"}
+        assert {"log_mel_mae": 0.0, "mcd": 0.0}.items() <= read_scores(run, RECORDING_SCORES).items()
+        assert (run / "evaluation" / "0.wav").exists()
         assert (run / "evaluation" / "scores-2.json").exists() == (each.prior is not None)
         has_estimator = each.prior not in (None, "none")
-        assert (run / "evaluation" / f"{PRIOR_SCORES}.json").exists() == has_estimator
+        assert (run / "evaluation" / f"{NOISE_SCORES}.json").exists() == has_estimator
         assert [row["step"] for row in read_metrics(run, "evaluation")] == [2, 4]
         pipeline = diffusers.DiffusionPipeline.from_pretrained(run / "model")
         pipeline.set_progress_bar_config(disable=True)
         assert pipeline("See the well.", seed=0).mels[0].shape[0] == 80
     denoisers = [kind for kind, each in KINDS.items() if each.prior is not None]
     rows = rows_of_table(experiment / "report.html")
-    assert set(rows) == {
+    recordings = "the recordings, through the vocoder"
+    assert {*rows} - {recordings} == {
         *KINDS,
         *(f"{kind}: 2 evaluations" for kind in denoisers),
         *(f"{kind}: noise alone" for kind in denoisers if kind != "isotropic"),
     }
+    # An untrained vocoder may have no voiced frame to be compared.
+    heard = read_scores(experiment / "prior-seed0", RECORDING_SCORES).keys() - {"log_mel_mae", "mcd"}
+    assert (recordings in rows) == bool(heard)
+    page = (experiment / "report.html").read_text(encoding="utf-8")
+    assert page.count("<audio") == 1 + 1 + len(KINDS), "the target, the prior's noise and every model"
 
 
+@pytest.mark.parametrize("network", ["diffwave", "convnext"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_losses_count_what_they_sum_and_all_weights_learn(kind: str, tiny: list[str]) -> None:
-    config = config_of(tiny, kind)
+def test_losses_count_what_they_sum_and_all_weights_learn(kind: str, network: str, tiny: list[str]) -> None:
+    config = config_of([*tiny, f"network={network}"], kind)
     task = AcousticTask(config, prepare_corpus(config))
     items = [task.dataset[Draw(index, number, 0)] for number, index in enumerate((0, 1))]
     batch = collate_utterances(items)
@@ -130,7 +154,8 @@ def test_a_window_is_what_the_whole_has_there_and_ends_with_the_item(tiny: list[
     config = config_of(tiny)
     task = AcousticTask(config, prepare_corpus(config))
     batch = collate_utterances([task.dataset[Draw(index, 0, 0)] for index in (0, 1)])
-    encoded = task.model.encoder.eval()(batch["symbols"], durations=batch["durations"])
+    encoder = task.model.encoder.eval()
+    encoded = encoder(batch["symbols"], batch["speaker"], durations=batch["durations"])
     lengths = encoded.mask.sum(dim=1)
     window = cut(encoded, lengths - 5, frames=8)
     assert window.mask.tolist() == [[True] * 5 + [False] * 3] * 2
@@ -147,7 +172,7 @@ def test_a_window_is_what_the_whole_has_there_and_ends_with_the_item(tiny: list[
         (["--kind", "tacotron"], ["'tacotron'", "prior, learned, isotropic"]),
         (["compare=[x]"], ["compare", "prior, learned, isotropic"]),
         (["evaluation.solver=rk4"], ["'rk4'", "ddpm"]),
-        (["--config", "large"], ["large", "demo, paper"]),
+        (["--config", "large"], ["large", "demo, long, paper"]),
         (["--data", "nowhere"], ["nowhere"]),
     ],
 )
