@@ -10,7 +10,7 @@ from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
 
-__all__ = ["known_phonemes", "spoken_sentences"]
+__all__ = ["known_phonemes", "spoken_sentences", "spoken_symbols"]
 
 _STRESS = "ˈˌ"
 
@@ -39,13 +39,36 @@ def spoken_sentences(text: str, table: SymbolTable, voice: str = "en-us") -> lis
         [['_', 'h', 'aɪ', ' ', 'j', 'uː', '!'], ['_', 'h', 'aɪ', '.']]
     """
     sentences = []
+    for sentence in spoken_symbols(text, voice):
+        sentences.append(known_phonemes(sentence, table))
+    return sentences
+
+
+def spoken_symbols(text: str, voice: str = "en-us") -> list[list[str]]:
+    """The phonemes of each sentence of a text, for a model that knows every phoneme.
+
+    Otherwise as [`spoken_sentences`][priordiff.audio.spoken_sentences].
+
+    Args:
+        text: of any length.
+        voice: of espeak-ng, whose language and accent count.
+
+    Raises:
+        ImportError: `priordiff[text]` is not installed.
+        ValueError: nothing in the text can be spoken, or the voice is unknown.
+
+    Example:
+        >>> spoken_symbols("Hi you!")
+        [['_', 'h', 'ˈaɪ', ' ', 'j', 'uː', '!']]
+    """
+    sentences = []
     for sentence in sentences_of(text):
         words = in_words(sentence, voice)
         if not any(character.isalnum() for character in words):
             continue
         phonemes = phonemes_of(words, voice)
         end = [] if phonemes[-1] in MARKS else ["."]
-        sentences.append(known_phonemes([PAUSE, *phonemes, *end], table))
+        sentences.append([PAUSE, *phonemes, *end])
     if not sentences:
         raise ValueError(f"nothing in {text[:60]!r} can be spoken, expected words")
     return sentences
