@@ -128,6 +128,8 @@ def learn_alignments(
     bar = tqdm(readings, "writing TextGrids", disable=None if progress else True)
     fits = [aligner.align(heard(reading), reading.symbols) for reading in bar]
     limit = _highest_misfit([fit.misfit for fit in fits])
+    if folder.is_dir():  # another run has learned the same, and may be reading it already
+        return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder) as partial:
         partial.mkdir()
@@ -165,13 +167,9 @@ def read_learned(audio: AudioCorpus, folder: Path) -> AlignedCorpus:
         raise ValueError(_nothing_fits(left_out, audio))
     if reasons:
         told = "; ".join(reasons[:_NAMED]) + ("; …" if len(reasons) > _NAMED else "")
-        _logger.warning(
-            "left out %d of %d recordings, which could not be aligned: %s (all are in %s)",
-            len(reasons),
-            len(audio),
-            told,
-            folder / _LEFT_OUT,
-        )
+        left_out_of = f"{len(reasons)} of {len(audio)}"
+        message = "left out %s recordings, which could not be aligned: %s (all are in %s)"
+        _logger.warning(message, left_out_of, told, folder / _LEFT_OUT)
     return AlignedCorpus.read(audio.select(kept), folder)
 
 
