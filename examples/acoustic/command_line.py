@@ -24,7 +24,7 @@ def _train_parser() -> argparse.ArgumentParser:
         description="Train an acoustic model under a phoneme-level prior, compare it, and write a report.",
         examples=_EXAMPLES,
         configs=Path(__file__).parent / "configs",
-        data="LJSpeech's layout with TextGrids in textgrids/ (default: made by espeak-ng)",
+        data="LJSpeech's layout, with TextGrids in textgrids/ or without (default: made by espeak-ng)",
         choice="kind",
         choices=["prior", "learned", "isotropic", "grad-tts", "fastspeech2"],
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from acoustic.kinds import KINDS
+from priordiff.experiments.learned_alignments import AlignmentConfig
 from priordiff.experiments.speech import MelConfig, SpeechConfig
 from priordiff.pipelines import SOLVERS
 from priordiff.training import ADJUSTABLE, TrainingConfig, expect
@@ -137,6 +138,7 @@ class AcousticConfig:
     crop_frames: int = 128
     network: str = "diffwave"
     corpus: SpeechConfig = field(default_factory=SpeechConfig)
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     mel: MelConfig = field(default_factory=MelConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)

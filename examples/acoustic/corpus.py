@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from acoustic.aligning import aligned
 from acoustic.configuration import AcousticConfig
 from acoustic.data import AcousticDataset
 from acoustic.listening import Listener, vocoder_of
@@ -33,11 +34,9 @@ class SpokenCorpus:
 
 
 def prepare_corpus(config: AcousticConfig) -> SpokenCorpus:
-    """Recordings and their TextGrids, made or read on first use."""
+    """Recordings and their alignments, made, read or learned on first use."""
     recordings = prepare_speech(config.corpus, config.mel.sample_rate)
-    grids = speech_directory(config.corpus) / "textgrids"
-    training, validation = (AlignedCorpus.read(each, grids) for each in recordings)
-    both = (training, validation)
+    training, validation = both = aligned(recordings, config.corpus, config.alignment)
     table = SymbolTable.of(alignment.symbols for corpus in both for alignment in corpus.alignments)
     known = speakers_of(speech_directory(config.corpus))
     spoken_by = {

@@ -2,6 +2,7 @@
 
 from priordiff.audio.aligned_corpus import AlignedCorpus
 from priordiff.audio.alignment import Alignment, mean_boundary_error
+from priordiff.audio.alignment_features import AlignmentFeatures
 from priordiff.audio.alignment_search import monotonic_durations
 from priordiff.audio.cache import Recording
 from priordiff.audio.corpus import AudioCorpus
@@ -16,7 +17,7 @@ from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.piper import JoeVoice
 from priordiff.audio.prosody import phoneme_energy, phoneme_pitch
 from priordiff.audio.splits import split
-from priordiff.audio.spoken_text import known_phonemes, spoken_sentences
+from priordiff.audio.spoken_text import known_phonemes, spoken_sentences, spoken_symbols
 from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
 from priordiff.audio.textgrid import read_textgrid, write_textgrid
@@ -27,6 +28,7 @@ __all__ = [
     "AUDIO_EXTENSIONS",
     "AlignedCorpus",
     "Alignment",
+    "AlignmentFeatures",
     "AudioCorpus",
     "EspeakVoice",
     "JoeVoice",
@@ -54,6 +56,7 @@ __all__ = [
     "speakers_of",
     "split",
     "spoken_sentences",
+    "spoken_symbols",
     "write_audio",
     "write_textgrid",
 ]

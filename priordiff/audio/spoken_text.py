@@ -10,7 +10,7 @@ from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
 
-__all__ = ["each_spoken_sentence", "known_phonemes", "spoken_sentences"]
+__all__ = ["each_spoken_sentence", "known_phonemes", "spoken_sentences", "spoken_symbols"]
 
 _STRESS = "ˈˌ"
 
@@ -60,6 +60,31 @@ def each_spoken_sentence(text: str, table: SymbolTable, voice: str = "en-us") ->
         >>> next(each_spoken_sentence("Hi you! Hi.", table))
         ['_', 'h', 'aɪ', ' ', 'j', 'uː', '!']
     """
+    for phonemes in _each_in_symbols(text, voice):
+        yield known_phonemes(phonemes, table)
+
+
+def spoken_symbols(text: str, voice: str = "en-us") -> list[list[str]]:
+    """The phonemes of each sentence of a text, for a model that knows every phoneme.
+
+    Otherwise as [`spoken_sentences`][priordiff.audio.spoken_sentences].
+
+    Args:
+        text: of any length.
+        voice: of espeak-ng, whose language and accent count.
+
+    Raises:
+        ImportError: `priordiff[text]` is not installed.
+        ValueError: nothing in the text can be spoken, or the voice is unknown.
+
+    Example:
+        >>> spoken_symbols("Hi you!")
+        [['_', 'h', 'ˈaɪ', ' ', 'j', 'uː', '!']]
+    """
+    return list(_each_in_symbols(text, voice))
+
+
+def _each_in_symbols(text: str, voice: str) -> Iterator[list[str]]:
     nothing = True
     for sentence in sentences_of(text):
         words = in_words(sentence, voice)
@@ -68,7 +93,7 @@ def each_spoken_sentence(text: str, table: SymbolTable, voice: str = "en-us") ->
         nothing = False
         phonemes = phonemes_of(words, voice)
         end = [] if phonemes[-1] in MARKS else ["."]
-        yield known_phonemes([PAUSE, *phonemes, *end], table)
+        yield [PAUSE, *phonemes, *end]
     if nothing:
         raise ValueError(f"nothing in {text[:60]!r} can be spoken, expected words")
 

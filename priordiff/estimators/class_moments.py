@@ -66,11 +66,7 @@ class ClassMomentsEstimator(PriorEstimator):
         Raises:
             ValueError: if it has not been fitted, or a label is none of its classes.
         """
-        if self.std.isnan().any():
-            raise ValueError(
-                "this ClassMomentsEstimator has not been fitted: call fit(batches of (labels, data)) or load "
-                "one"
-            )
+        self._check_fitted()
         kept = self._kept(labels, mask)
         labels = self._checked(labels.masked_fill(~kept, 0))
         positions = labels.dim() - 1
@@ -80,6 +76,44 @@ class ClassMomentsEstimator(PriorEstimator):
         )
         dropped = ~kept.reshape(len(labels), *[1] * (self.mean.dim() - 1), *labels.shape[1:])
         return DiagonalPrior(mean.masked_fill(dropped, 0), std.masked_fill(dropped, 1))
+
+    def log_likelihood(self, data: Tensor) -> Tensor:
+        r"""$\log N(x; \mu(c), \sigma(c)^2)$ of data under every class $c$, by two matrix products.
+
+        Args:
+            data: (batch, *shape, *positions).
+
+        Returns:
+            (batch, num_classes, *positions).
+
+        Raises:
+            ValueError: if it has not been fitted, or the data do not have its shape.
+
+        Example:
+            >>> estimator = ClassMomentsEstimator(num_classes=2, shape=(1,))
+            >>> data = torch.tensor([[[0.0, 2.0, 7.0, 9.0]]])
+            >>> _ = estimator.fit([(torch.tensor([[0, 0, 1, 1]]), data)])
+            >>> estimator.log_likelihood(data).argmax(dim=1).tolist()
+            [[0, 0, 1, 1]]
+        """
+        self._check_fitted()
+        dims = len(self.config.shape)
+        shape, positions = data.shape[1 : 1 + dims], data.shape[1 + dims :]
+        if data.dim() < 1 + dims or any(
+            own not in (1, given) for own, given in zip(self.config.shape, shape, strict=True)
+        ):
+            raise ValueError(
+                f"data have shape {tuple(data.shape)}, expected (batch, *{tuple(self.config.shape)}, "
+                "*positions), any size for 1"
+            )
+        mean, std = (moment.expand(-1, *shape).flatten(1) for moment in (self.mean, self.std))
+        x = data.reshape(len(data), mean.shape[1], -1)
+        # About the middle of the classes: far from 0 the difference of squares would lose its digits.
+        middle = mean.mean(dim=0)
+        x, mean, precision = x - middle[:, None], mean - middle, std**-2
+        constant = (mean.square() * precision + 2 * std.log() + math.log(2 * math.pi)).sum(dim=1)
+        squares = precision @ x.square() - 2 * (mean * precision) @ x
+        return (-0.5 * (squares + constant[:, None])).reshape(len(data), -1, *positions)
 
     def new_statistics(self) -> Moments:
         return Moments(self.config.num_classes)
@@ -108,6 +142,13 @@ class ClassMomentsEstimator(PriorEstimator):
         std = torch.where(seen, variance, pooled.variance()).sqrt().clamp(min=self.config.floor)
         self.mean.copy_(torch.where(seen, statistics.mean, pooled.mean).reshape(self.mean.shape))
         self.std.copy_(std.reshape(self.std.shape))
+
+    def _check_fitted(self) -> None:
+        if self.std.isnan().any():
+            raise ValueError(
+                "this ClassMomentsEstimator has not been fitted: call fit(batches of (labels, data)) or load "
+                "one"
+            )
 
     def _kept(self, labels: Tensor, mask: Tensor | None) -> Tensor:
         if mask is None:

@@ -14,7 +14,7 @@ from priordiff.audio import AudioCorpus, EspeakVoice, Voice, make_corpus, split
 from priordiff.audio.demo_corpus import DEMO_VOICES
 from priordiff.training import ADJUSTABLE, expect
 
-__all__ = ["MelConfig", "SpeechConfig", "prepare_speech", "speech_directory"]
+__all__ = ["MelConfig", "SpeechConfig", "prepare_speech", "speech_cache", "speech_directory"]
 
 
 @dataclass
@@ -74,6 +74,13 @@ def _voices(config: SpeechConfig) -> Sequence[Voice]:
     return DEMO_VOICES if config.voices is None else [EspeakVoice(voice) for voice in config.voices]
 
 
+def speech_cache(config: SpeechConfig) -> Path:
+    """The folder of what is made from these recordings; no other folder's recordings share it."""
+    directory = speech_directory(config)
+    name = hashlib.blake2b(os.fsencode(os.path.realpath(directory)), digest_size=6).hexdigest()
+    return Path(config.cache_directory) / "cache" / f"{directory.name}-{name}"
+
+
 def prepare_speech(
     config: SpeechConfig, sample_rate: int, min_seconds: float = 0.0
 ) -> tuple[AudioCorpus, AudioCorpus]:
@@ -97,10 +104,9 @@ def prepare_speech(
     with state.main_process_first():
         if config.directory is None:
             make_corpus(directory, progress=state.is_main_process, voices=_voices(config))
-        name = hashlib.blake2b(os.fsencode(os.path.realpath(directory)), digest_size=6).hexdigest()
         recordings = AudioCorpus.prepare(
             directory,
-            Path(config.cache_directory) / "cache" / f"{directory.name}-{name}",
+            speech_cache(config),
             sample_rate,
             min_seconds=max(config.min_seconds, min_seconds),
             progress=state.is_main_process,

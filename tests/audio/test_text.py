@@ -25,6 +25,36 @@ def test_what_is_written_becomes_what_is_said(written: str, spoken: str) -> None
     assert in_words(written) == spoken
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "It's a well-known fact, isn't it?",
+        '"Why?" she asked; nobody (not even I) knew.',
+        "One half of them came in May, the others at ten o'clock.",
+        "A first step: she paid two hundred and five dollars.",
+    ],
+)
+def test_what_is_in_words_stays_as_it_is_with_and_without_the_grammars(
+    sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("priordiff.audio.text._is_in_words", lambda sentence: False)
+    by_grammar = in_words(sentence)
+    monkeypatch.undo()
+    assert in_words(sentence) == by_grammar == sentence
+
+
+@pytest.mark.parametrize(
+    "sentence", ["He is No. 1", "Dr. Fox", "She lives in Elm St.", "NASA", "at 5", "a+b"]
+)
+def test_what_may_be_read_otherwise_goes_to_the_grammars(
+    sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import kitten_text_processing
+
+    monkeypatch.setattr(kitten_text_processing, "normalize_text", lambda sentence, locale: "read")
+    assert in_words(sentence) == "read"
+
+
 @pytest.mark.parametrize("silent", ["😀", "👍🏽", "👩‍👩‍👧", "☃️", "\u200b", "\x00", "\ue000"])
 def test_what_has_no_sound_is_left_out(silent: str) -> None:
     assert in_words(f"one {silent} day") == "one day"

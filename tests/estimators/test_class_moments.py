@@ -44,6 +44,32 @@ def test_whitened_data_of_every_class_are_standard() -> None:
         torch.testing.assert_close(members.square().mean(0), torch.ones(2).double())
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (1, 3), (2, 1)])
+def test_the_likelihood_of_every_class_is_that_of_its_prior_also_far_from_zero(
+    shape: tuple[int, int],
+) -> None:
+    labels = torch.randint(3, (6, 20), generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(6, 2, 3, 20, generator=torch.Generator().manual_seed(1))
+    data = 1000 + labels[:, None, None] + noise
+    estimator = ClassMomentsEstimator(3, shape).fit([(labels, data)])
+    likelihood = estimator.log_likelihood(data)
+    assert likelihood.shape == (6, 3, 20)
+    for label in range(3):
+        prior = estimator(torch.full((6, 20), label))
+        gaussian = torch.distributions.Normal(prior.mean.double(), prior.std.double())
+        expected = gaussian.log_prob(data.double()).sum(dim=(1, 2))
+        torch.testing.assert_close(likelihood[:, label].double(), expected, rtol=1e-3, atol=1e-2)
+
+
+def test_the_likelihood_of_data_of_another_shape_is_refused() -> None:
+    labels, data, _ = frames()
+    estimator = ClassMomentsEstimator(3, (2,))
+    with pytest.raises(ValueError, match="has not been fitted"):
+        estimator.log_likelihood(data)
+    with pytest.raises(ValueError, match=r"shape \(6, 1, 20\)"):
+        estimator.double().fit([(labels, data)]).log_likelihood(data[:, :1])
+
+
 def test_a_label_may_describe_a_whole_image() -> None:
     labels, images = torch.tensor([0, 1, 1]), torch.randn(3, 3, 4, 5)
     estimator = ClassMomentsEstimator(2, (3, 4, 5)).fit([(labels, images)])

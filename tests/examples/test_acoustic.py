@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import diffusers
@@ -150,6 +151,31 @@ def test_the_prior_has_the_moments_of_the_training_frames(tiny: list[str]) -> No
     torch.testing.assert_close(fitted, torch.cat(frames, dim=1).mean(dim=1), rtol=1e-4, atol=1e-4)
 
 
+def test_without_textgrids_the_alignment_is_learned_once_and_kept_beside_the_cache(
+    tiny: list[str], speech: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("kitten_text_processing")
+    folder = shutil.copytree(speech, tmp_path / "speech", ignore=shutil.ignore_patterns("textgrids"))
+    config = config_of(tiny)
+    config.corpus.directory, config.corpus.cache_directory = str(folder), str(tmp_path / "cache")
+    config.alignment.rounds = 2
+    learned = prepare_corpus(config)
+    (first,) = (tmp_path / "cache").rglob("alignments-*")
+    written = {path.name: path.stat().st_mtime_ns for path in first.iterdir()}
+    again = prepare_corpus(config)
+    for before, after in zip(learned.training.items, again.training.items, strict=True):
+        assert torch.equal(before["durations"], after["durations"])
+    assert {path.name: path.stat().st_mtime_ns for path in first.iterdir()} == written
+    assert {path.name for path in folder.iterdir()} == {"corpus.json", "metadata.csv", "wavs"}
+    config.alignment.textgrids = str(speech / "textgrids")
+    exact = prepare_corpus(config).training.corpus.alignments
+    assert exact == prepare_corpus(config_of(tiny)).training.corpus.alignments
+    assert exact != learned.training.corpus.alignments
+    config.alignment.source, config.alignment.textgrids = "textgrids", None
+    with pytest.raises(FileNotFoundError, match="no folder of TextGrids"):
+        prepare_corpus(config)
+
+
 def test_a_window_is_what_the_whole_has_there_and_ends_with_the_item(tiny: list[str]) -> None:
     config = config_of(tiny)
     task = AcousticTask(config, prepare_corpus(config))
@@ -171,6 +197,7 @@ def test_a_window_is_what_the_whole_has_there_and_ends_with_the_item(tiny: list[
     [
         (["--kind", "tacotron"], ["'tacotron'", "prior, learned, isotropic"]),
         (["compare=[x]"], ["compare", "prior, learned, isotropic"]),
+        (["alignment.source=mfa"], ["'mfa'", "auto, textgrids, learned"]),
         (["evaluation.solver=rk4"], ["'rk4'", "ddpm"]),
         (["--config", "large"], ["large", "demo, long, paper"]),
         (["--data", "nowhere"], ["nowhere"]),
