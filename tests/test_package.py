@@ -33,6 +33,7 @@ EXTRAS = [
     "praatio",
     "monotonic_alignment_search",
     "kitten_text_processing",
+    "sentencex",
     "accelerate",
     "omegaconf",
     "tensorboard",

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
+from accelerate import PartialState
 from torch import Tensor, nn
 
 from acoustic.configuration import AcousticConfig
@@ -38,9 +39,10 @@ class AcousticTask:
         torch.manual_seed(config.training.seed)
         self.model = AcousticModel(config, len(corpus.table), len(corpus.speakers))
         if isinstance(self.model.estimator, PhonemeEstimator):
+            state = PartialState()
             self.model.estimator.moments.fit(
                 (to_frames(item["symbols"][None], item["durations"][None]), item["mel"][None])
-                for item in self.dataset.items
+                for item in self.dataset.items[state.process_index :: state.num_processes]
             )
 
     def collate(self, items: list[NoisyUtteranceItem]) -> dict[str, Tensor]:

@@ -86,7 +86,7 @@ def spoken_symbols(text: str, voice: str = "en-us") -> list[list[str]]:
 
 def _each_in_symbols(text: str, voice: str) -> Iterator[list[str]]:
     nothing = True
-    for sentence in sentences_of(text):
+    for sentence in sentences_of(text, language=voice):
         words = in_words(sentence, voice)
         if not any(character.isalnum() for character in words):
             continue

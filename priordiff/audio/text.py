@@ -32,7 +32,6 @@ _PLAIN = str.maketrans(
 _DASH = re.compile(r"\s+-+\s+|\s*(?:—|--+)\s*")
 # Symbols that are words, unlike pictures.
 _SPOKEN_SYMBOLS = frozenset("°©®™№℃℉%§")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[^\W\d_a-z]|[\"'(\[]*\d)")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|No|vs|e\.g|i\.e|etc|Jr|Sr|[ap]\.m)\.$"
 )
@@ -69,7 +68,7 @@ def in_words(text: str, language: str = "en") -> str:
     # One sentence at a time: the grammars take longer the longer the line, and forget what precedes a stop.
     return " ".join(
         sentence if _is_in_words(sentence) else normaliser.normalize_text(sentence, locale=language)
-        for sentence in sentences_of(cleaned)
+        for sentence in sentences_of(cleaned, language=language)
     )
 
 
@@ -80,36 +79,42 @@ def _is_in_words(sentence: str) -> bool:
     )
 
 
-def sentences_of(text: str, longest: int = 300) -> list[str]:
+def sentences_of(text: str, longest: int = 300, language: str = "en") -> list[str]:
     """Splits a text into sentences, and long sentences where one can breathe.
+
+    By the package sentencex of the Wikimedia Foundation, which knows the abbreviations of many languages.
 
     Args:
         text: with its punctuation. A blank line ends a sentence, too.
         longest: characters of a piece. Longer sentences are split at the last comma, semicolon or colon
             before that, else at the last blank, else there.
+        language: its code, as in "en" or "en-us".
 
     Returns:
         The sentences in order, none of them blank.
 
     Raises:
+        ImportError: `priordiff[text]` is not installed.
         ValueError: if `longest` is not positive.
 
     Example:
-        >>> sentences_of("Dr. Who is here. Is he? Yes!")
-        ['Dr. Who is here.', 'Is he?', 'Yes!']
+        >>> sentences_of("Dr. Fox is here. Is he? Yes!")
+        ['Dr. Fox is here.', 'Is he?', 'Yes!']
     """
     if longest < 1:
         raise ValueError(f"longest={longest}, expected at least 1 character")
-    sentences: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", text):
-        start = ""
-        for piece in _SENTENCE_END.split(" ".join(paragraph.split())):
-            start = f"{start} {piece}".strip()
-            if not _ABBREVIATION.search(start):
-                sentences.append(start)
-                start = ""
-        sentences.append(start)
-    return [piece for sentence in sentences for piece in _short(sentence, longest) if piece]
+    segment = require("sentencex", extra="text").segment
+    language = language.split("-")[0]
+    pieces: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", _encodable(text)):
+        for sentence in segment(language, " ".join(paragraph.split())):
+            pieces += _short(sentence.strip(), longest)
+    return [piece for piece in pieces if piece]
+
+
+def _encodable(text: str) -> str:
+    """Without halves of surrogate pairs, which are no characters."""
+    return text.encode("utf-8", errors="ignore").decode("utf-8")
 
 
 def _short(sentence: str, longest: int) -> Iterator[str]:

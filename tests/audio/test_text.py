@@ -79,6 +79,8 @@ def test_combined_and_decomposed_letters_are_the_same() -> None:
         ("Mr. Fox met Dr. A. B. Jones at 5 p.m. on Monday.", None),
         ('"Why?" she asked. "No," he said.', ['"Why?" she asked.', '"No," he said.']),
         ("It costs 3.50 today.", None),
+        ("The U.S. Army, e.g. J. R. R. Smith, left at 9.", None),
+        ("\ud800One.\udfff Two.", ["One.", "Two."]),
         ("a line\nof a paragraph\n\nAnother one", ["a line of a paragraph", "Another one"]),
     ],
 )
@@ -105,3 +107,8 @@ def test_no_character_is_lost_nor_any_piece_too_long(text: str, longest: int) ->
 @settings(deadline=None, max_examples=50)
 def test_any_text_is_normalised(text: str) -> None:
     assert "\n" not in in_words(text)
+
+
+def test_abbreviations_are_those_of_the_language() -> None:
+    text = "Er kam z.B. mit Dr. Müller. Dann ging er."
+    assert sentences_of(text, language="de") == ["Er kam z.B. mit Dr. Müller.", "Dann ging er."]
