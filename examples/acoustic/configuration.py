@@ -76,17 +76,24 @@ class PriorConfig:
 
     Args:
         floor: smallest standard deviation.
+        ceiling: largest standard deviation; null for no limit.
+        use: "both" moments of each phoneme, or the "mean" or the "std" alone.
         condition: whether the network is told the prior.
         model_space: what the network sees where the prior has a standard deviation: the noisy frames less
             their mean, as published, or divided by the standard deviation besides.
     """
 
     floor: float = 0.1
+    ceiling: float | None = None
+    use: str = "both"
     condition: bool = False
     model_space: str = "centered"
 
     def __post_init__(self) -> None:
         expect(self, "floor", self.floor > 0, "a positive number")
+        in_order = self.ceiling is None or self.ceiling >= self.floor
+        expect(self, "ceiling", in_order, f"at least floor={self.floor}, or null")
+        expect(self, "use", self.use in ("both", "mean", "std"), "both, mean or std")
         spaces = ("centered", "white")
         expect(self, "model_space", self.model_space in spaces, f"one of {', '.join(spaces)}")
 

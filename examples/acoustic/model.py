@@ -64,7 +64,8 @@ class AcousticModel(nn.Module):
     def _make_estimator(self, config: AcousticConfig, num_symbols: int) -> PriorEstimator | None:
         n_mels, floor = config.mel.n_mels, config.prior.floor
         if self.kind.prior == "phonemes":
-            return PhonemeEstimator(num_symbols, n_mels, floor)
+            prior = config.prior
+            return PhonemeEstimator(num_symbols, n_mels, floor, prior.ceiling, prior.use)
         if self.kind.prior in ("mean", "learned"):
             learns_std = self.kind.prior == "learned"
             return EncodedTextEstimator(config.encoder.channels, n_mels, learns_std, floor)
