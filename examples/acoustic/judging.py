@@ -52,11 +52,15 @@ class Spoken:
 
 
 def speak(
-    pipeline: TextToSpeechPipeline, symbols: Sequence[str], item: UtteranceItem, steps: int | None = None
+    pipeline: TextToSpeechPipeline,
+    symbols: Sequence[str],
+    item: UtteranceItem,
+    steps: int | None = None,
+    solver: str | None = None,
 ) -> Spoken:
     """What a model makes of the phonemes of a held-out recording, with the noise of its index."""
     options: dict[str, Any] = {"speaker": item["speaker"], "seed": item["index"]}
-    output: Any = pipeline(phonemes=symbols, num_inference_steps=steps, **options)
+    output: Any = pipeline(phonemes=symbols, num_inference_steps=steps, solver=solver, **options)
     durations = torch.tensor([duration for _, duration in output.phonemes[0]])
     return Spoken(output.mels[0].cpu(), durations)
 
@@ -109,11 +113,14 @@ def evaluate_run(directory: Path, config: AcousticConfig, listener: Listener) ->
     spoken: list[Spoken] = []
     sounds: list[Tensor] = []
     main = evaluation.num_inference_steps
-    more = evaluation.more_inference_steps if pipeline.scheduler is not None else []
+    is_diffusion = pipeline.scheduler is not None
+    more = evaluation.more_inference_steps if is_diffusion else []
+    solver = evaluation.solver if is_diffusion else None  # even if other schedules have been searched for
     for steps in (*sorted({*more} - {main}), main):  # the main one is what is returned and shown
         started = time.perf_counter()
         spoken = [
-            speak(pipeline, symbols, item, steps) for symbols, item in zip(phonemes, items, strict=True)
+            speak(pipeline, symbols, item, steps, solver)
+            for symbols, item in zip(phonemes, items, strict=True)
         ]
         computing = time.perf_counter() - started
         mels = [each.mel for each in spoken]
