@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 
 from acoustic.aligning import aligned
 from acoustic.configuration import AcousticConfig
-from acoustic.data import AcousticDataset
+from acoustic.data import AcousticDataset, Prosody
 from acoustic.listening import Listener, vocoder_of
 from priordiff.audio import AlignedCorpus, LogMelSpectrogram, SymbolTable, speakers_of
 from priordiff.experiments.speech import prepare_speech, speech_directory
@@ -39,24 +41,28 @@ def prepare_corpus(config: AcousticConfig) -> SpokenCorpus:
     training, validation = both = aligned(recordings, config.corpus, config.alignment)
     table = SymbolTable.of(alignment.symbols for corpus in both for alignment in corpus.alignments)
     known = speakers_of(speech_directory(config.corpus))
-    spoken_by = {
-        each.name: known.get(each.name) or _folder(each.name)
-        for corpus in both
-        for each in corpus.audio.recordings
-    }
-    speakers = sorted({*spoken_by.values()})
+    names = [each.name for corpus in both for each in corpus.audio.recordings]
+    spoken_by = {**_speakers_by_folder(names), **known}
+    speakers = sorted({spoken_by[name] for name in names})
     log_mel = LogMelSpectrogram(**asdict(config.mel))
 
-    def analysed(corpus: AlignedCorpus) -> AcousticDataset:
+    def analysed(corpus: AlignedCorpus, prosody: Prosody | None = None) -> AcousticDataset:
         indices = [speakers.index(spoken_by[each.name]) for each in corpus.audio.recordings]
-        steps = config.scheduler.num_train_timesteps
-        return AcousticDataset(corpus, table, log_mel, indices, len(speakers), config.crop_frames, steps)
+        sizes = (len(speakers), config.crop_frames, config.scheduler.num_train_timesteps)
+        return AcousticDataset(corpus, table, log_mel, indices, *sizes, prosody)
 
     vocoder = vocoder_of(config)  # an error before anything else takes time
-    learned, held_out = analysed(training), analysed(validation)
+    learned = analysed(training)
+    held_out = analysed(validation, learned.prosody)
     return SpokenCorpus(learned, held_out, table, tuple(speakers), Listener(config, held_out, vocoder))
 
 
-def _folder(name: str) -> str:
-    """The folder in which a recording lies, one for each speaker, as in VCTK; empty if in none."""
-    return name.split("/")[0] if "/" in name else ""
+def _speakers_by_folder(names: Sequence[str]) -> dict[str, str]:
+    """The speaker of each recording: the first folder of its path that not all of them have.
+
+    As in VCTK (`wav48/p225/p225_001`) and LibriTTS (`train/84/121123/…`); one speaker, without a name, where
+    all recordings lie in one folder.
+    """
+    folders = [name.split("/")[:-1] for name in names]
+    common = sum(1 for _ in takewhile(lambda parts: len({*parts}) == 1, zip(*folders, strict=False)))
+    return {name: "".join(path[common : common + 1]) for name, path in zip(names, folders, strict=True)}

@@ -97,6 +97,8 @@ class AcousticDataset:
         num_speakers: of the model.
         crop_frames: mel frames of a training sample.
         num_train_timesteps: of the scheduler.
+        prosody: whose units pitch and energy have: those of the training recordings for held-out ones; None
+            for the statistics of these recordings.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class AcousticDataset:
         num_speakers: int = 1,
         crop_frames: int = 128,
         num_train_timesteps: int = 400,
+        prosody: Prosody | None = None,
     ) -> None:
         self.corpus = corpus
         self.crop_frames, self.num_train_timesteps = crop_frames, num_train_timesteps
@@ -128,7 +131,7 @@ class AcousticDataset:
                     "index": index,
                 }
             )
-        self.prosody = Prosody.of(
+        self.prosody = prosody or Prosody.of(
             [item["pitch"] for item in self._items],
             [item["energy"] for item in self._items],
             speakers,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from acoustic.configuration import AcousticConfig
 from acoustic.corpus import SpokenCorpus, prepare_corpus
-from acoustic.data import Prosody, UtteranceItem
+from acoustic.data import UtteranceItem
 from priordiff import TextToSpeechPipeline
 from priordiff.files import write_text
 from priordiff.models import EncodedText
@@ -157,7 +157,7 @@ def _save_configuration(pipeline: TextToSpeechPipeline, directory: Path) -> None
 
 def _halves(
     corpus: SpokenCorpus, pipeline: TextToSpeechPipeline, utterances: int | None
-) -> tuple[list[UtteranceItem], list[UtteranceItem]]:
+) -> tuple[Sequence[UtteranceItem], Sequence[UtteranceItem]]:
     """Held-out recordings to search on, and as many others, or one less, to report on."""
     if list(corpus.table.symbols) != list(pipeline.config.symbols):
         raise ValueError(
@@ -169,20 +169,7 @@ def _halves(
         raise ValueError(
             f"{len(items)} held-out recordings, expected at least 2: one to search on, one to report on"
         )
-    own = [_in_units_of(item, corpus.validation.prosody, corpus.training.prosody) for item in items]
-    return own[0::2], own[1::2]
-
-
-def _in_units_of(item: UtteranceItem, own: Prosody, training: Prosody) -> UtteranceItem:
-    """A held-out recording with its pitch and energy as the training standardises them."""
-    speaker = item["speaker"]
-    log_f0 = item["pitch"] * own.pitch_std[speaker] + own.pitch_mean[speaker]
-    energy = item["energy"] * own.energy_std + own.energy_mean
-    return {
-        **item,
-        "pitch": torch.where(item["pitch"] == 0, 0.0, training.pitch(log_f0, speaker)),  # 0: it has none
-        "energy": torch.where(item["energy"] == 0, 0.0, training.energy(energy)),
-    }
+    return items[0::2], items[1::2]
 
 
 def _report(found: ScheduleSearch, judge: Judge) -> dict[str, dict[str, Any]]:

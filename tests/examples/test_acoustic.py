@@ -13,7 +13,7 @@ pytest.importorskip("praatio")
 
 from acoustic.__main__ import main
 from acoustic.configuration import CONFIGS, AcousticConfig
-from acoustic.corpus import prepare_corpus
+from acoustic.corpus import _speakers_by_folder, prepare_corpus
 from acoustic.data import collate_utterances
 from acoustic.judging import NOISE_SCORES, RECORDING_SCORES, scores_at
 from acoustic.kinds import KINDS
@@ -190,6 +190,24 @@ def test_a_window_is_what_the_whole_has_there_and_ends_with_the_item(tiny: list[
         assert torch.equal(window.condition[index, :, :5], expected)
         assert torch.equal(window.symbols[index, :5], encoded.symbols[index, length - 5 : length])
     assert not window.condition[..., 5:].any()
+
+
+@pytest.mark.parametrize(
+    ("names", "speakers"),
+    [
+        (["wav48/p225/a", "wav48/p226/a", "wav48/p226/b"], ["p225", "p226", "p226"]),
+        (["84/121123/a", "84/121550/b", "174/50561/a"], ["84", "84", "174"]),
+        (["wavs/a", "wavs/b"], ["", ""]),
+        (["a", "b"], ["", ""]),
+    ],
+)
+def test_speakers_have_a_folder_each(names: list[str], speakers: list[str]) -> None:
+    assert [*_speakers_by_folder(names).values()] == speakers
+
+
+def test_held_out_pitch_and_energy_have_the_units_of_the_training(tiny: list[str]) -> None:
+    corpus = prepare_corpus(config_of(tiny))
+    assert corpus.validation.prosody == corpus.training.prosody
 
 
 @pytest.mark.parametrize(

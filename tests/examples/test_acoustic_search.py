@@ -124,7 +124,7 @@ def test_a_judge_measures_samples_over_the_recordings_own_durations(trained: Pat
     scores = Judge(pipeline, items[:1]).scores(scheduler, 3)
     item = items[0]
     encoded = pipeline.encoder(
-        *(item["symbols"].repeat(2, 1), None),
+        *(item["symbols"].repeat(2, 1), torch.tensor([item["speaker"]] * 2)),
         **{name: item[name].repeat(2, 1) for name in ("durations", "pitch", "energy")},  # type: ignore[literal-required]
     )
     scheduler.set_timesteps(3)
