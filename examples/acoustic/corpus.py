@@ -35,6 +35,7 @@ class SpokenCorpus:
 
 def prepare_corpus(config: AcousticConfig) -> SpokenCorpus:
     """Recordings and their alignments, made, read or learned on first use."""
+    vocoder = vocoder_of(config)  # an error before anything takes time
     recordings = prepare_speech(config.corpus, config.mel.sample_rate)
     training, validation = both = aligned(recordings, config.corpus, config.alignment)
     table = SymbolTable.of(alignment.symbols for corpus in both for alignment in corpus.alignments)
@@ -52,7 +53,6 @@ def prepare_corpus(config: AcousticConfig) -> SpokenCorpus:
         steps = config.scheduler.num_train_timesteps
         return AcousticDataset(corpus, table, log_mel, indices, len(speakers), config.crop_frames, steps)
 
-    vocoder = vocoder_of(config)  # an error before anything else takes time
     learned, held_out = analysed(training), analysed(validation)
     return SpokenCorpus(learned, held_out, table, tuple(speakers), Listener(config, held_out, vocoder))
 
