@@ -29,6 +29,7 @@ from priordiff.experiments.aligner import PhonemeAligner
 from priordiff.experiments.learned_alignments import AlignmentConfig, learn_alignments, read_learned
 
 ASSETS = Path(__file__).resolve().parents[1] / "docs" / "assets"
+_SAMPLE_RATE = 22050
 _LARGEST_SHIFT = 20  # frames of 5.8 ms
 
 
@@ -47,7 +48,7 @@ def main() -> None:
 
 def _compare(arguments: argparse.Namespace, cache: Path) -> None:
     config = AlignmentConfig(rounds=arguments.rounds)
-    audio = AudioCorpus.prepare(arguments.corpus, cache, sample_rate=22050, progress=True)
+    audio = AudioCorpus.prepare(arguments.corpus, cache, _SAMPLE_RATE, progress=True)
     audio = audio.select(range(min(len(audio), arguments.recordings or len(audio))))
     started = time.perf_counter()
     learned = read_learned(audio, learn_alignments(audio, cache, config, progress=True))
@@ -130,8 +131,7 @@ def _shift(heard: Sequence[Tensor], exact: Sequence[Alignment], frame: float) ->
 def _draw(waveform: Tensor, learned: Alignment, exact: Alignment, file: Path) -> None:
     from matplotlib.figure import Figure
 
-    rate, longest = 22050, 1.1
-    n_fft = 512
+    rate, longest, n_fft = _SAMPLE_RATE, 1.1, 512
     spectrum = torch.stft(waveform, n_fft, 64, window=torch.hann_window(n_fft), return_complex=True)
     decibels = 20 * spectrum[: int(7000 * n_fft / rate)].abs().clamp(min=1e-5).log10()
     high = float(decibels.max())
