@@ -24,12 +24,12 @@ import torch
 from torch import Tensor
 
 from priordiff.audio import AlignedCorpus, Alignment, AlignmentFeatures, AudioCorpus, mean_boundary_error
-from priordiff.audio.pauses import BLANK, MARKS, PAUSE
+from priordiff.audio.pauses import SILENT
 from priordiff.experiments.aligner import PhonemeAligner
 from priordiff.experiments.learned_alignments import AlignmentConfig, learn_alignments, read_learned
 
 ASSETS = Path(__file__).resolve().parents[1] / "docs" / "assets"
-_SILENT = PAUSE + BLANK + MARKS
+_SAMPLE_RATE = 22050
 _LARGEST_SHIFT = 20  # frames of 5.8 ms
 
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 def _compare(arguments: argparse.Namespace, cache: Path) -> None:
     config = AlignmentConfig(rounds=arguments.rounds)
-    audio = AudioCorpus.prepare(arguments.corpus, cache, sample_rate=22050, progress=True)
+    audio = AudioCorpus.prepare(arguments.corpus, cache, _SAMPLE_RATE, progress=True)
     audio = audio.select(range(min(len(audio), arguments.recordings or len(audio))))
     started = time.perf_counter()
     learned = read_learned(audio, learn_alignments(audio, cache, config, progress=True))
@@ -102,7 +102,7 @@ def _table(
 def _common_starts(alignment: Alignment, exact: Alignment) -> list[tuple[float, float]]:
     """When each phoneme starts that both have: the voice may have said another one than the text suggests."""
     ours, theirs = (
-        [pair for pair in zip(each.symbols, each.starts, strict=True) if pair[0] not in _SILENT]
+        [pair for pair in zip(each.symbols, each.starts, strict=True) if pair[0] not in SILENT]
         for each in (alignment, exact)
     )
     matcher = SequenceMatcher(None, [s for s, _ in ours], [s for s, _ in theirs], autojunk=False)
@@ -123,7 +123,7 @@ def _shift(heard: Sequence[Tensor], exact: Sequence[Alignment], frame: float) ->
         neighbours = zip(pairwise(alignment.symbols), alignment.starts[1:], strict=True)
         for (before, after), start in neighbours:
             first = round(start / frame) - width - reach
-            if before not in _SILENT and after not in _SILENT and 0 <= first < len(change) - 2 * reach:
+            if before not in SILENT and after not in SILENT and 0 <= first < len(change) - 2 * reach:
                 total += change[first : first + 2 * reach + 1]
     return (int(total.argmax()) - reach) * frame
 
@@ -131,12 +131,11 @@ def _shift(heard: Sequence[Tensor], exact: Sequence[Alignment], frame: float) ->
 def _draw(waveform: Tensor, learned: Alignment, exact: Alignment, file: Path) -> None:
     from matplotlib.figure import Figure
 
-    rate, longest = 22050, 1.1
-    n_fft = 512
+    rate, longest, n_fft = _SAMPLE_RATE, 1.1, 512
     spectrum = torch.stft(waveform, n_fft, 64, window=torch.hann_window(n_fft), return_complex=True)
     decibels = 20 * spectrum[: int(7000 * n_fft / rate)].abs().clamp(min=1e-5).log10()
     high = float(decibels.max())
-    sounding = [t for s, t in zip(exact.symbols, exact.starts, strict=True) if s not in _SILENT]
+    sounding = [t for s, t in zip(exact.symbols, exact.starts, strict=True) if s not in SILENT]
     begin = max(0.0, sounding[0] - 0.1)
     end = min(begin + longest, exact.end)
     figure = Figure(figsize=(4.6, 4), layout="constrained")
@@ -156,7 +155,7 @@ def _draw(waveform: Tensor, learned: Alignment, exact: Alignment, file: Path) ->
     ):
         times = [*alignment.starts, alignment.end]
         for symbol, (start, stop) in zip(alignment.symbols, pairwise(times), strict=True):
-            if begin <= (start + stop) / 2 < end and symbol not in _SILENT:
+            if begin <= (start + stop) / 2 < end and symbol not in SILENT:
                 lane.text((start + stop) / 2, 0.5, symbol, ha="center", va="center", color=color, fontsize=9)
         inner = [time for time in times if begin < time < end]
         lane.vlines(inner, 0, 1, color=color, linewidth=1)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         pretrained,
         priors,
         schedulers,
+        search,
     )
     from priordiff.estimators import (
         AxisCovarianceEstimator,
@@ -120,6 +121,7 @@ __all__ = [
     "prior_loss",
     "priors",
     "schedulers",
+    "search",
     "snr",
     "with_prior",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from priordiff.command_line import Command, experiment_parser
+from priordiff.command_line import Command, CommandParser, experiment_parser
 
 __all__ = ["COMMANDS"]
 
@@ -31,7 +31,7 @@ def _train_parser() -> argparse.ArgumentParser:
 
 
 def _search_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="examples/acoustic search",
         description="Search the schedules of trained models on one half of the held-out recordings, print "
         "their quality on the other half against evaluations, and save the best with the models.",

@@ -37,6 +37,7 @@ class SpokenCorpus:
 
 def prepare_corpus(config: AcousticConfig) -> SpokenCorpus:
     """Recordings and their alignments, made, read or learned on first use."""
+    vocoder = vocoder_of(config)  # an error before anything takes time
     recordings = prepare_speech(config.corpus, config.mel.sample_rate)
     training, validation = both = aligned(recordings, config.corpus, config.alignment)
     table = SymbolTable.of(alignment.symbols for corpus in both for alignment in corpus.alignments)
@@ -51,7 +52,6 @@ def prepare_corpus(config: AcousticConfig) -> SpokenCorpus:
         sizes = (len(speakers), config.crop_frames, config.scheduler.num_train_timesteps)
         return AcousticDataset(corpus, table, log_mel, indices, *sizes, prosody)
 
-    vocoder = vocoder_of(config)  # an error before anything else takes time
     learned = analysed(training)
     held_out = analysed(validation, learned.prosody)
     return SpokenCorpus(learned, held_out, table, tuple(speakers), Listener(config, held_out, vocoder))

@@ -103,48 +103,58 @@ def evaluate_run(directory: Path, config: AcousticConfig, listener: Listener) ->
         directory: of the run.
         config: of the run.
         listener: to the held-out recordings.
+
+    Returns:
+        The scores in as many evaluations as the configuration says.
     """
     pipeline = TextToSpeechPipeline.from_pretrained(directory / "model").to(PartialState().device)
     pipeline.set_progress_bar_config(disable=True)
-    evaluation, mel = config.evaluation, config.mel
-    items, phonemes = listener.items, listener.phonemes
-    frame = mel.hop_length / mel.sample_rate
-    result: dict[str, float] = {}
-    spoken: list[Spoken] = []
-    sounds: list[Tensor] = []
-    main = evaluation.num_inference_steps
-    is_diffusion = pipeline.scheduler is not None
-    more = evaluation.more_inference_steps if is_diffusion else []
-    solver = evaluation.solver if is_diffusion else None  # even if other schedules have been searched for
-    for steps in (*sorted({*more} - {main}), main):  # the main one is what is returned and shown
-        started = time.perf_counter()
-        spoken = [
-            speak(pipeline, symbols, item, steps, solver)
-            for symbols, item in zip(phonemes, items, strict=True)
-        ]
-        computing = time.perf_counter() - started
-        mels = [each.mel for each in spoken]
-        sounds = listener.sounds(mels)
-        result = listener.scores(mels, sounds)
-        errors = [
-            (each.durations - item["durations"]).abs().float().mean()
-            for each, item in zip(spoken, items, strict=True)
-        ]
-        result["duration_error"] = float(torch.stack(errors).mean()) * frame * 1000
-        result["real_time_factor"] = computing / (sum(each.shape[1] for each in mels) * frame)
-        parts = (pipeline.encoder, pipeline.decoder)
-        result["parameters"] = sum(p.numel() for part in parts for p in part.parameters())
-        write_scores(directory, scores_at(steps), result)
-    count = evaluation.report_utterances
-    with atomic_path(directory / EVALUATION / "mels.pt") as file:
-        torch.save([each.mel for each in spoken[:count]], file)
-    for index, sound in enumerate(sounds[:count]):
-        write_audio(_wav(directory, index), sound, mel.sample_rate)
-    write_scores(directory, RECORDING_SCORES, listener.scores(listener.mels, listener.sounds(listener.mels)))
+    evaluation, main = config.evaluation, config.evaluation.num_inference_steps
+    if pipeline.scheduler is not None:
+        for steps in sorted({*evaluation.more_inference_steps} - {main}):
+            write_scores(directory, scores_at(steps), _judge(pipeline, config, listener, steps)[0])
+    scores, mels, sounds = _judge(pipeline, config, listener, main)
+    write_scores(directory, scores_at(main), scores)
+    _store(directory, mels[: evaluation.report_utterances], sounds, config.mel.sample_rate)
+    write_scores(directory, RECORDING_SCORES, listener.scores_of_recordings)
     if pipeline.estimator is not None:
-        noises = [prior_alone(pipeline, item)["sample"] for item in items]
+        noises = [prior_alone(pipeline, item)["sample"] for item in listener.items]
         write_scores(directory, NOISE_SCORES, listener.scores(noises, listener.sounds(noises)))
-    return result
+    return scores
+
+
+def _judge(
+    pipeline: TextToSpeechPipeline, config: AcousticConfig, listener: Listener, steps: int
+) -> tuple[dict[str, float], list[Tensor], list[Tensor]]:
+    """Scores of what a model says in so many evaluations, its mel frames and their sounds."""
+    # By this solver, even if other schedules have been searched for.
+    solver = config.evaluation.solver if pipeline.scheduler is not None else None
+    pairs = list(zip(listener.phonemes, listener.items, strict=True))
+    started = time.perf_counter()
+    spoken = [speak(pipeline, symbols, item, steps, solver) for symbols, item in pairs]
+    computing = time.perf_counter() - started
+    mels = [each.mel for each in spoken]
+    sounds = listener.sounds(mels)
+    errors = [
+        (each.durations - item["durations"]).abs().float().mean()
+        for each, item in zip(spoken, listener.items, strict=True)
+    ]
+    frame = config.mel.hop_length / config.mel.sample_rate
+    parts = (pipeline.encoder, pipeline.decoder)
+    costs = {
+        "duration_error": float(torch.stack(errors).mean()) * frame * 1000,
+        "real_time_factor": computing / (sum(mel.shape[1] for mel in mels) * frame),
+        "parameters": sum(parameter.numel() for part in parts for parameter in part.parameters()),
+    }
+    return {**listener.scores(mels, sounds), **costs}, mels, sounds
+
+
+def _store(directory: Path, mels: list[Tensor], sounds: Sequence[Tensor], sample_rate: int) -> None:
+    """What the report shows and plays: the frames, and their sounds where there is a vocoder."""
+    with atomic_path(directory / EVALUATION / "mels.pt") as file:
+        torch.save(mels, file)
+    for index, sound in enumerate(sounds[: len(mels)]):
+        write_audio(_wav(directory, index), sound, sample_rate)
 
 
 def spoken_mels(directory: Path) -> list[Tensor]:

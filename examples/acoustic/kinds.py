@@ -25,6 +25,21 @@ class Kind:
     prior: Literal["phonemes", "mean", "learned", "none"] | None
     model_space: str | None = None
 
+    @property
+    def is_diffusion(self) -> bool:
+        """Whether frames are made from noise."""
+        return self.prior is not None
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether that noise says something of the text."""
+        return self.prior not in (None, "none")
+
+    @property
+    def learns_prior(self) -> bool:
+        """Whether the encoder learns what it says, by a loss of its own."""
+        return self.prior in ("mean", "learned")
+
 
 KINDS = {
     "prior": Kind("noise with the mean and the standard deviation of each phoneme: PriorGrad", "phonemes"),

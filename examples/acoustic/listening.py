@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -33,17 +35,16 @@ def vocoder_of(config: AcousticConfig) -> VocoderPipeline | None:
         ValueError: if that is for other mel frames, or can't be loaded.
     """
     named = config.evaluation.vocoder
-    vocoder = load_vocoder(None if named is None else Path(named))
-    other = {
-        name: value for name, value in vocoder.config.mel.items() if getattr(config.mel, name, value) != value
-    }
-    if other:
-        problem = f"the vocoder is for frames with {other}, which mel.* of the configuration does not have"
-        if named is not None:
-            raise ValueError(f"{named}: {problem}")
-        _logger.warning("no sound: %s; evaluation.vocoder names another one", problem)
-        return None
-    return vocoder.to(PartialState().device)
+    vocoder = load_vocoder(None if named is None else Path(named), PartialState().device)
+    frames = vocoder.config.mel
+    ours = [f"{name}={value}" for name, value in asdict(config.mel).items() if frames[name] != value]
+    if not ours:
+        return vocoder
+    problem = f"the vocoder is for other mel frames than those of the configuration: {', '.join(ours)}"
+    if named is not None:
+        raise ValueError(f"{named}: {problem}")
+    _logger.warning("no sound: %s; evaluation.vocoder names another one", problem)
+    return None
 
 
 class Listener:
@@ -62,12 +63,8 @@ class Listener:
         self.items = validation.items[: config.evaluation.final_utterances]
         self.phonemes = [validation.phonemes(item) for item in self.items]
         self.mels = [log_mel_of_standardized(item["mel"]) for item in self.items]
-        recordings = validation.corpus.audio
-        self.texts = [recordings.recordings[item["index"]].text or "" for item in self.items]
-        self._f0 = [
-            self._frequencies(recordings.waveform(item["index"]), mel)
-            for item, mel in zip(self.items, self.mels, strict=True)
-        ]
+        self._audio = validation.corpus.audio
+        self.texts = [self._audio.recordings[item["index"]].text or "" for item in self.items]
 
     def sounds(self, mels: Sequence[Tensor]) -> list[Tensor]:
         """Waveforms (samples,) of log-mel frames, with the noise of their places; none without a vocoder."""
@@ -102,6 +99,16 @@ class Listener:
                 }
             )
         return average_scores(results)
+
+    @cached_property
+    def scores_of_recordings(self) -> dict[str, float]:
+        """The measures of the recordings' own frames: what the vocoder leaves of them."""
+        return self.scores(self.mels, self.sounds(self.mels))
+
+    @cached_property
+    def _f0(self) -> list[Tensor]:
+        pairs = zip(self.items, self.mels, strict=True)
+        return [self._frequencies(self._audio.waveform(item["index"]), mel) for item, mel in pairs]
 
     def _frequencies(self, waveform: Tensor, mel: Tensor) -> Tensor:
         """Fundamental frequency in Hz of each frame."""

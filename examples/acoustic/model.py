@@ -40,36 +40,34 @@ class AcousticModel(nn.Module):
     def __init__(self, config: AcousticConfig, num_symbols: int, num_speakers: int) -> None:
         super().__init__()
         self.kind = KINDS[config.kind]
-        channels, n_mels = config.encoder.channels, config.mel.n_mels
         self.encoder = TextEncoder(num_symbols, num_speakers, **asdict(config.encoder))
         self.estimator = self._make_estimator(config, num_symbols)
-        self.scheduler = None
-        if self.kind.prior is None:
-            self.decoder: MelTransformer | MelDiffWave | MelConvNeXt = MelTransformer(
-                n_mels, channels, **asdict(config.transformer)
-            )
-        else:
-            condition = "channels" if config.prior.condition and self.kind.prior != "none" else "none"
-            if config.network == "diffwave":
-                self.decoder = MelDiffWave(
-                    n_mels, channels, **asdict(config.decoder), prior_condition=condition
-                )
-            else:
-                self.decoder = MelConvNeXt(
-                    n_mels, channels, **asdict(config.convnext), prior_condition=condition
-                )
-            space = self.kind.model_space or config.prior.model_space
-            self.scheduler = PriorGradScheduler(**asdict(config.scheduler), model_space=space)
+        self.decoder = self._make_decoder(config)
+        space = self.kind.model_space or config.prior.model_space
+        self.scheduler = (
+            PriorGradScheduler(**asdict(config.scheduler), model_space=space)
+            if self.kind.is_diffusion
+            else None
+        )
 
     def _make_estimator(self, config: AcousticConfig, num_symbols: int) -> PriorEstimator | None:
         n_mels, floor = config.mel.n_mels, config.prior.floor
         if self.kind.prior == "phonemes":
             prior = config.prior
             return PhonemeEstimator(num_symbols, n_mels, floor, prior.ceiling, prior.use)
-        if self.kind.prior in ("mean", "learned"):
+        if self.kind.learns_prior:
             learns_std = self.kind.prior == "learned"
             return EncodedTextEstimator(config.encoder.channels, n_mels, learns_std, floor)
         return None
+
+    def _make_decoder(self, config: AcousticConfig) -> MelTransformer | MelDiffWave | MelConvNeXt:
+        sizes = config.mel.n_mels, config.encoder.channels
+        if not self.kind.is_diffusion:
+            return MelTransformer(*sizes, **asdict(config.transformer))
+        condition = "channels" if config.prior.condition and self.kind.has_prior else "none"
+        if config.network == "diffwave":
+            return MelDiffWave(*sizes, **asdict(config.decoder), prior_condition=condition)
+        return MelConvNeXt(*sizes, **asdict(config.convnext), prior_condition=condition)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses, each summed over its elements.
@@ -105,7 +103,7 @@ class AcousticModel(nn.Module):
         mel, noise, timesteps = batch["mel"], batch["noise"], batch["timestep"]
         mask, losses = encoded.mask[:, None], {}
         prior = None if self.estimator is None else self.estimator(encoded)
-        if self.kind.prior in ("mean", "learned") and prior is not None:
+        if self.kind.learns_prior and prior is not None:
             losses["prior"] = prior_nll(prior, mel, mask) * mask.sum() * mel.shape[1]
             prior = prior.detach()
         assert self.scheduler is not None

@@ -66,15 +66,19 @@ def _add_gallery(
     items = data.validation.items[: min(evaluation.report_utterances, evaluation.final_utterances)]
     if not items:
         return
-    report.heading("To see and to hear")
-    report.paragraph(
-        "Log-mel spectrograms of held-out recordings: the target, the prior from which the first model "
-        "starts (mean, standard deviation and a sample, over the recording's own durations), and what each "
-        "model makes of the phonemes. A vocoder makes them audible, the target as well."
-    )
     firsts = {name: runs[0] for name, runs in models.items()}
     mels = {name: spoken_mels(run.directory) for name, run in firsts.items()}
     pipeline = TextToSpeechPipeline.from_pretrained(next(iter(firsts.values())).directory / "model")
+    prior = (
+        "the prior from which the first model starts (mean, standard deviation and a sample, over the "
+        "recording's own durations), "
+    )
+    report.heading("To see and to hear" if data.listener.vocoder else "To see")
+    report.paragraph(
+        "Log-mel spectrograms of held-out recordings: the target, "
+        f"{prior if pipeline.estimator is not None else ''}and what each model makes of the phonemes."
+        + (" A vocoder makes them audible, the target as well." if data.listener.vocoder else "")
+    )
     recordings = data.validation.corpus.audio.recordings
     rows = {}
     for index, item in enumerate(items):

@@ -27,13 +27,16 @@ from priordiff.training import load_config
 
 __all__ = ["MEASURES", "Judge", "run_search"]
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 MEASURES = {
     "crps": "CRPS of log-mel values, nats: the absolute error of a sample, less half the difference of two",
     "mae": "mean absolute error of log-mel values, nats",
 }
 _SAMPLES = 2  # of each recording
+
+# By the name of the run, the number of evaluations and the solver: what `_report` says.
+_Judged = Mapping[str, Mapping[int, Mapping[str, Mapping[str, Any]]]]
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def run_search(arguments: argparse.Namespace) -> int:
     judged: dict[str, dict[int, dict[str, dict[str, Any]]]] = {}
     for run, pipeline in pipelines.items():
         config = load_config(AcousticConfig, run / "config.yaml", arguments.overrides)
-        key = repr([asdict(part) for part in (config.corpus, config.mel)])
+        key = repr([asdict(part) for part in (config.corpus, config.alignment, config.mel)])
         if key not in corpora:
             corpora[key] = prepare_corpus(config)
         judge, reporter = (
@@ -132,10 +135,8 @@ def _search(
 
     found = search_schedule(pipeline.scheduler, steps, quality, arguments.solvers, arguments.budget)
     best = found.best
-    logger.info(
-        f"{name}, {steps} evaluations: {len(found.trials)} schedules tried, the best is "
-        f"{SAMPLERS[best.solver]} with {best.name}"
-    )
+    message = "%s, %d evaluations: %d schedules tried, the best is %s with %s"
+    _logger.info(message, name, steps, len(found.trials), SAMPLERS[best.solver], best.name)
     return found
 
 
@@ -186,7 +187,7 @@ def _report(found: ScheduleSearch, judge: Judge) -> dict[str, dict[str, Any]]:
     return report
 
 
-def _print_tables(judged: Mapping[str, Mapping[int, Mapping[str, Mapping[str, Any]]]]) -> None:
+def _print_tables(judged: _Judged) -> None:
     print("Log-mel frames over the durations, pitch and energy of held-out recordings that were not")
     print("searched on, against evaluations of the network.")
     for kind in ("found", "as it comes"):
@@ -200,9 +201,7 @@ def _print_tables(judged: Mapping[str, Mapping[int, Mapping[str, Mapping[str, An
                 print(f"- {model}, {steps} evaluations, {SAMPLERS[solver]}: {report['name']}")
 
 
-def _table(
-    judged: Mapping[str, Mapping[int, Mapping[str, Mapping[str, Any]]]], kind: str, measure: str
-) -> str:
+def _table(judged: _Judged, kind: str, measure: str) -> str:
     rows: dict[str, dict[int, float | None]] = {}
     for model, by_steps in judged.items():
         for steps, by_solver in by_steps.items():

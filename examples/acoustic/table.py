@@ -26,13 +26,10 @@ def add_table(report: Report, config: AcousticConfig, models: dict[str, list[Run
     main = scores_at(evaluation.num_inference_steps)
     scores = {name: _scores(runs, main) for name, runs in models.items()}
     recordings = _scores(next(iter(models.values()))[:1], RECORDING_SCORES)
+    known = [*scores.values(), recordings]
     measured = [
         *WARPED,
-        *(
-            key
-            for key in _HEARD
-            if any(key in score for each in (*scores.values(), recordings) for score in each)
-        ),
+        *(key for key in _HEARD if any(key in score for each in known for score in each)),
     ]
     columns = [
         *(Column(m.label, m.unit, better=m.better) for m in (SPEECH_METRICS[key] for key in measured)),
@@ -47,11 +44,11 @@ def add_table(report: Report, config: AcousticConfig, models: dict[str, list[Run
         rows[name] = [*_cells(scores[name], [*measured, *_COSTS]), minutes]
     for steps in sorted({*evaluation.more_inference_steps} - {evaluation.num_inference_steps}, reverse=True):
         for name, runs in models.items():
-            if KINDS[name].prior is not None:
+            if KINDS[name].is_diffusion:
                 cells = _cells(_scores(runs, scores_at(steps)), [*measured, *_COSTS[:-1]])
                 rows[f"{name}: {steps} evaluations"] = [*cells, None, None]
     for name, runs in models.items():
-        if KINDS[name].prior not in (None, "none"):
+        if KINDS[name].has_prior:
             cells = _cells(_scores(runs, NOISE_SCORES), measured)
             rows[f"{name}: noise alone"] = [*cells, None, None, None, None]
     if len(measured) > len(WARPED):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean
 
 import torch
 from accelerate import PartialState
@@ -17,7 +16,7 @@ from acoustic.data import NoisyUtteranceItem, collate_utterances
 from acoustic.judging import speak
 from acoustic.model import AcousticModel
 from priordiff import PhonemeEstimator, TextToSpeechPipeline
-from priordiff.audio.metrics import warped_distances
+from priordiff.audio.metrics import average_scores, warped_distances
 from priordiff.models.frames import log_mel_of_standardized
 from priordiff.models.length_regulator import to_frames
 from priordiff.training import Evaluation
@@ -53,7 +52,7 @@ class AcousticTask:
         frames = (batch["durations"].sum(dim=1) - batch["start"]).clamp(max=self.config.crop_frames)
         elements = int(frames.sum()) * self.config.mel.n_mels
         counts = {"duration": phonemes, "pitch": phonemes, "energy": phonemes}
-        if self.model.kind.prior in ("mean", "learned"):
+        if self.model.kind.learns_prior:
             counts["prior"] = elements
         return {**counts, "mel": elements}
 
@@ -64,13 +63,11 @@ class AcousticTask:
 
     def evaluate(self, step: int) -> Evaluation:
         pipeline = self.pipeline()
-        scores: dict[str, list[float]] = {"log_mel_mae": [], "mcd": []}
-        for item in self.corpus.validation.items[: self.config.evaluation.curve_utterances]:
-            mel = speak(pipeline, self.corpus.validation.phonemes(item), item).mel
-            distances = warped_distances(mel, log_mel_of_standardized(item["mel"]))
-            for name, value in distances.items():
-                scores[name].append(value)
-        return Evaluation({name: fmean(values) for name, values in scores.items()})
+        validation = self.corpus.validation
+        items = validation.items[: self.config.evaluation.curve_utterances]
+        mels = [speak(pipeline, validation.phonemes(item), item).mel for item in items]
+        targets = [log_mel_of_standardized(item["mel"]) for item in items]
+        return Evaluation(average_scores(map(warped_distances, mels, targets)))
 
     def names(self, batch: dict[str, Tensor]) -> list[str]:
         recordings = self.dataset.corpus.audio.recordings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from priordiff.command_line import Command, experiment_parser
+from priordiff.command_line import Command, CommandParser, experiment_parser
 
 __all__ = ["COMMANDS"]
 
@@ -33,7 +33,7 @@ def _train_parser() -> argparse.ArgumentParser:
 
 
 def _make_corpus_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="examples/vocoder make-corpus",
         description="Have natural voices read a corpus to train with: --data is then its folder.",
     )

@@ -29,10 +29,11 @@ class AlignmentFeatures(nn.Module):
     Args:
         sample_rate: in Hz.
         num_cepstra: coefficients, the first of which is loudness.
+        n_mels: bands that they are made of.
 
     Raises:
         ImportError: `priordiff[audio]` is not installed.
-        ValueError: the sample rate is too low for speech, or there is no coefficient.
+        ValueError: the sample rate is too low for speech, or there are no coefficients, or more than bands.
 
     Example:
         >>> features = AlignmentFeatures(sample_rate=22050)
@@ -64,7 +65,7 @@ class AlignmentFeatures(nn.Module):
 
     @torch.no_grad()
     def forward(self, waveform: Tensor) -> Tensor:
-        """Waveform (N,) to features (2 · num_cepstra, N / hop_length)."""
+        """Waveform (N,) to features (2 · num_cepstra, N // hop_length)."""
         cepstra = self.basis @ self.log_mel(waveform[None])[0]
         cepstra = cepstra - cepstra.mean(dim=1, keepdim=True)
         offsets = torch.arange(-_REACH, _REACH + 1, dtype=cepstra.dtype, device=cepstra.device)

@@ -92,7 +92,7 @@ def make_corpus(
 
     Raises:
         ImportError: `priordiff[audio]` is not installed.
-        ValueError: a sentence is blank or holds a bar or a line break.
+        ValueError: a sentence is blank or holds a bar or a line break, or there is no voice.
         FileExistsError: the directory holds files that this function did not make.
         OSError: the directory cannot be written; no file in it is incomplete.
 
@@ -188,7 +188,10 @@ def _recipe(sentences: Sequence[str], voices: Sequence[Voice]) -> dict[str, Any]
 
 
 def _read_marker(directory: Path) -> dict[str, Any] | None:
+    """What `make_corpus` has noted of the corpus that is there; None for what it has not made."""
     try:
-        return json.loads((directory / _MARKER).read_text(encoding="utf-8"))
+        made = json.loads((directory / _MARKER).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    is_ours = isinstance(made, dict) and {"version", "voices", "sentences"} <= made.keys()
+    return made if is_ours else None

@@ -10,12 +10,10 @@ import numpy as np
 import torch
 
 from priordiff.audio._extra import require
-from priordiff.audio.pauses import BLANK, MARKS, PAUSE, joined_pause
+from priordiff.audio.pauses import BLANK, MARKS, SILENT, joined_pause
 from priordiff.audio.utterance import Utterance
 
 __all__ = ["aligned", "check_hash", "session_with_durations", "spelled"]
-
-_SILENT = PAUSE + BLANK + MARKS
 
 
 def check_hash(name: str, content: bytes, expected: str) -> bytes:
@@ -91,7 +89,7 @@ def aligned(
     for symbol, length in lengths:
         samples = sum(counts[read : read + length])
         last = phonemes[-1][0] if phonemes else ""
-        if symbol in _SILENT and last and last in _SILENT:
+        if symbol in SILENT and last in SILENT:
             phonemes[-1] = (joined_pause(last, symbol), phonemes[-1][1])
         elif samples:
             phonemes.append((symbol, start))

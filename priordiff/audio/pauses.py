@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-__all__ = ["BLANK", "MARKS", "PAUSE", "joined_pause", "named_pauses"]
+__all__ = ["BLANK", "MARKS", "PAUSE", "SILENT", "joined_pause", "named_pauses"]
 
 PAUSE = "_"
 BLANK = " "
 MARKS = ",;:.!?"
+SILENT = frozenset(PAUSE + BLANK + MARKS)
 
 
 def joined_pause(first: str, second: str) -> str:

@@ -7,7 +7,9 @@ import re
 from priordiff.audio.espeak import separate_phonemes
 from priordiff.audio.pauses import BLANK, MARKS
 
-__all__ = ["phonemes_of"]
+__all__ = ["STRESS_MARKS", "phonemes_of"]
+
+STRESS_MARKS = "ˈˌ"
 
 _CLAUSES = re.compile(rf"\s*([{MARKS}]+)\s*")
 

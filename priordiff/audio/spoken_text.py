@@ -6,13 +6,11 @@ import warnings
 from collections.abc import Iterator
 
 from priordiff.audio.pauses import BLANK, MARKS, PAUSE
-from priordiff.audio.phonemes import phonemes_of
+from priordiff.audio.phonemes import STRESS_MARKS, phonemes_of
 from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
 
 __all__ = ["each_spoken_sentence", "known_phonemes", "spoken_sentences", "spoken_symbols"]
-
-_STRESS = "ˈˌ"
 
 
 def spoken_sentences(text: str, table: SymbolTable, voice: str = "en-us") -> list[list[str]]:
@@ -22,7 +20,7 @@ def spoken_sentences(text: str, table: SymbolTable, voice: str = "en-us") -> lis
     ([`in_words`][priordiff.audio.in_words]), and turned into phonemes by espeak-ng
     ([`phonemes_of`][priordiff.audio.phonemes_of]), between a pause at the beginning and the mark of the end.
     A sentence without a sound is left out, and what a model has not learned is replaced as `known_phonemes`
-    says.
+    says; if nothing is left of a sentence, so is that.
 
     Args:
         text: of any length.
@@ -60,8 +58,13 @@ def each_spoken_sentence(text: str, table: SymbolTable, voice: str = "en-us") ->
         >>> next(each_spoken_sentence("Hi you! Hi.", table))
         ['_', 'h', 'aɪ', ' ', 'j', 'uː', '!']
     """
+    nothing = True
     for phonemes in _each_in_symbols(text, voice):
-        yield known_phonemes(phonemes, table)
+        if known := known_phonemes(phonemes, table):
+            nothing = False
+            yield known
+    if nothing:
+        raise ValueError(f"the model has learned no phoneme of {text[:60]!r}")
 
 
 def spoken_symbols(text: str, voice: str = "en-us") -> list[list[str]]:
@@ -122,8 +125,8 @@ def _nearest(phoneme: str) -> Iterator[str]:
     if phoneme in MARKS:
         yield PAUSE
         return
-    plain = phoneme.lstrip(_STRESS)
-    yield from (mark + plain for mark in _STRESS)
+    plain = phoneme.lstrip(STRESS_MARKS)
+    yield from (mark + plain for mark in STRESS_MARKS)
     yield plain
     if plain.endswith("ː"):
-        yield from (mark + plain[:-1] for mark in ("", *_STRESS))
+        yield from (mark + plain[:-1] for mark in ("", *STRESS_MARKS))

@@ -49,7 +49,8 @@ def in_words(text: str, language: str = "en") -> str:
 
     Args:
         text: any text.
-        language: its code, as in "en" or "en-us". In a language without a grammar, the text is cleaned alone.
+        language: its code, or a voice of espeak-ng, as in "en", "en-us" or "en+f3". In a language without a
+            grammar, the text is cleaned alone.
 
     Returns:
         One line; empty if nothing is left.
@@ -63,11 +64,12 @@ def in_words(text: str, language: str = "en") -> str:
     """
     normaliser = require("kitten_text_processing", extra="text")
     cleaned = _cleaned(text)
-    if not cleaned or language.split("-")[0].lower() not in normaliser.SUPPORTED_LANGUAGES:
+    if not cleaned or _code_of(language) not in normaliser.SUPPORTED_LANGUAGES:
         return cleaned
+    locale = language.partition("+")[0]
     # One sentence at a time: the grammars take longer the longer the line, and forget what precedes a stop.
     return " ".join(
-        sentence if _is_in_words(sentence) else normaliser.normalize_text(sentence, locale=language)
+        sentence if _is_in_words(sentence) else normaliser.normalize_text(sentence, locale=locale)
         for sentence in sentences_of(cleaned, language=language)
     )
 
@@ -88,7 +90,7 @@ def sentences_of(text: str, longest: int = 300, language: str = "en") -> list[st
         text: with its punctuation. A blank line ends a sentence, too.
         longest: characters of a piece. Longer sentences are split at the last comma, semicolon or colon
             before that, else at the last blank, else there.
-        language: its code, as in "en" or "en-us".
+        language: its code, or a voice of espeak-ng, as in "en", "en-us" or "en+f3".
 
     Returns:
         The sentences in order, none of them blank.
@@ -104,12 +106,16 @@ def sentences_of(text: str, longest: int = 300, language: str = "en") -> list[st
     if longest < 1:
         raise ValueError(f"longest={longest}, expected at least 1 character")
     segment = require("sentencex", extra="text").segment
-    language = language.split("-")[0]
     pieces: list[str] = []
     for paragraph in re.split(r"\n\s*\n", _encodable(text)):
-        for sentence in segment(language, " ".join(paragraph.split())):
+        for sentence in segment(_code_of(language), " ".join(paragraph.split())):
             pieces += _short(sentence.strip(), longest)
     return [piece for piece in pieces if piece]
+
+
+def _code_of(language: str) -> str:
+    """The language alone: its country and a variant of espeak-ng's voice, as in en-us+f3, do not count."""
+    return re.split("[-+]", language)[0].lower()
 
 
 def _encodable(text: str) -> str:

@@ -11,7 +11,7 @@ from priordiff.command_line import Command, CommandParser, overview_parser
 __all__ = ["COMMANDS", "overview"]
 
 _SOLVERS = "ddpm, ddim, dpm++, sde-dpm++ or unipc"
-_MOST = 2**63 - 1  # that PyTorch takes for a seed
+_LARGEST_SEED = 2**63 - 1  # of those that PyTorch takes on every platform
 
 _SAY = """\
 Speak a text: writes an audio file.
@@ -122,7 +122,10 @@ def _add_sampling(parser: argparse.ArgumentParser, seed: str) -> None:
 
 
 def _finite(value: str) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{value}, expected a number") from error
     if not math.isfinite(number):
         raise argparse.ArgumentTypeError(f"{value} is not finite")
     return number
@@ -141,8 +144,8 @@ def _not_negative(value: str) -> float:
 
 
 def _seed(value: str) -> int:
-    if not 0 <= (number := int(value)) <= _MOST:
-        raise argparse.ArgumentTypeError(f"{value}, expected 0 to {_MOST}")
+    if not value.isdecimal() or (number := int(value)) > _LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{value}, expected 0 to {_LARGEST_SEED}")
     return number
 
 

@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline
+from priordiff.pipelines.loading import load_pipeline
 from priordiff.pretrained import pretrained_vocoder, pretrained_voice
 
 __all__ = ["load_vocoder", "load_voice"]
@@ -16,12 +17,13 @@ __all__ = ["load_vocoder", "load_voice"]
 _Pipeline = TypeVar("_Pipeline", TextToSpeechPipeline, VocoderPipeline)
 
 
-def load_vocoder(folder: Path | None) -> VocoderPipeline:
-    """Loads a vocoder, onto the accelerator if there is one.
+def load_vocoder(folder: Path | None, device: torch.device | None = None) -> VocoderPipeline:
+    """Loads a vocoder.
 
     Args:
         folder: of a saved pipeline, or of a run that holds one in `model/`; None for the vocoder that comes
             with the package.
+        device: onto which; None for the accelerator, if there is one.
 
     Raises:
         FileNotFoundError: if there is none; the message names what was looked for.
@@ -29,14 +31,15 @@ def load_vocoder(folder: Path | None) -> VocoderPipeline:
     """
     vocoder = pretrained_vocoder() if folder is None else _loaded(VocoderPipeline, folder, "vocoder")
     vocoder.set_progress_bar_config(disable=True)
-    return vocoder.to(_device())
+    return vocoder.to(device or _accelerator())
 
 
-def load_voice(folder: Path | None) -> TextToSpeechPipeline:
+def load_voice(folder: Path | None, device: torch.device | None = None) -> TextToSpeechPipeline:
     """Loads a voice, with the vocoder that comes with the package if it has none of its own.
 
     Args:
         folder: as for `load_vocoder`; None for the voice that comes with the package.
+        device: as for `load_vocoder`.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -48,7 +51,7 @@ def load_voice(folder: Path | None) -> TextToSpeechPipeline:
             voice = voice.with_vocoder(pretrained_vocoder())
         except ValueError as error:
             raise ValueError(f"{folder} has no vocoder, and priordiff's does not fit: {error}") from error
-    return voice.to(_device())
+    return voice.to(device or _accelerator())
 
 
 def _loaded(kind: type[_Pipeline], folder: Path, called: str) -> _Pipeline:
@@ -56,8 +59,7 @@ def _loaded(kind: type[_Pipeline], folder: Path, called: str) -> _Pipeline:
     try:
         if (name := kind.load_config(folder).get("_class_name")) != kind.__name__:
             raise ValueError(f"it is a {name}, not a {kind.__name__}")
-        # The other way of diffusers needs Accelerate, which comes with training, and warns without it.
-        return kind.from_pretrained(folder, low_cpu_mem_usage=False)
+        return load_pipeline(kind, folder)
     # A damaged file raises whatever its reader does.
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError, KeyError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -77,7 +79,7 @@ def _find(folder: Path, called: str) -> Path:
     )
 
 
-def _device() -> torch.device:
+def _accelerator() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -22,12 +22,15 @@ from priordiff.pipelines import TextToSpeechPipeline
 
 __all__ = ["run_say", "speak_into"]
 
+# What is needed, and the extra that installs it.
+_PACKAGES = {"soundfile": "audio", "tqdm": "audio", "kitten_text_processing": "text", "sentencex": "text"}
+
 
 def run_say(arguments: argparse.Namespace) -> int:
     """Speaks the texts that are given, each into a file of its own."""
     texts = given_texts(arguments.text, arguments.file)
     paths = audio_destinations([text.name for text in texts], arguments.output)
-    for package, extra in (("soundfile", "audio"), ("tqdm", "audio"), ("kitten_text_processing", "text")):
+    for package, extra in _PACKAGES.items():
         require(package, extra)  # before a model is loaded
     # It informs of each mark that it leaves as it is.
     logging.getLogger("kitten_text_processing").setLevel(logging.WARNING)
@@ -71,7 +74,7 @@ def speak_into(
         OSError: if the file can't be written; nothing is left behind.
     """
     spoken = voice.stream(text, **manner)
-    total = len(sentences_of(text))
+    total = len(sentences_of(text, language=voice.config.voice))
     bar = require("tqdm").tqdm(
         desc=printable(path),
         total=total,

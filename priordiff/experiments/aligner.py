@@ -10,7 +10,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from priordiff.audio import SymbolTable, monotonic_durations
-from priordiff.audio.pauses import BLANK, MARKS, PAUSE
+from priordiff.audio.pauses import BLANK, SILENT
+from priordiff.audio.phonemes import STRESS_MARKS
 from priordiff.estimators import ClassMomentsEstimator
 
 __all__ = ["FittedPhonemes", "PhonemeAligner"]
@@ -18,7 +19,6 @@ __all__ = ["FittedPhonemes", "PhonemeAligner"]
 _PARTS = 3  # beginning, middle and end of a phoneme: what comes in from its neighbours has a place to be
 _FLOOR = 0.2  # of a standard deviation, where that of all frames is 1
 _SHORTEST_PAUSE = 5  # frames of 5.8 ms: the closure of a plosive is no pause
-_STRESS = "ˈˌ"
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,13 @@ class PhonemeAligner:
     @staticmethod
     def table_of(symbols: Sequence[Sequence[str]]) -> SymbolTable:
         """The phonemes of texts, without stress marks, which move no boundary."""
-        spoken = [[each.lstrip(_STRESS) for each in said if not _is_pause(each)] for said in symbols]
+        spoken = [[each.lstrip(STRESS_MARKS) for each in said if each not in SILENT] for said in symbols]
         return SymbolTable.of(spoken)
 
     @staticmethod
     def fewest_frames(symbols: Sequence[str]) -> int:
         """Frames that a recording needs for these symbols."""
-        return sum(1 if _is_pause(symbol) else _PARTS for symbol in symbols if symbol != BLANK)
+        return sum(1 if symbol in SILENT else _PARTS for symbol in symbols if symbol != BLANK)
 
     def align(self, features: Tensor, symbols: Sequence[str]) -> FittedPhonemes:
         """Aligns the symbols of a recording.
@@ -191,9 +191,10 @@ class PhonemeAligner:
         """The classes of a sequence, and of which symbol each is a part."""
         classes: list[int] = []
         owners: list[int] = []
-        encoded = iter(self.table.encode([s.lstrip(_STRESS) for s in symbols if not _is_pause(s)]).tolist())
+        phonemes = [symbol.lstrip(STRESS_MARKS) for symbol in symbols if symbol not in SILENT]
+        encoded = iter(self.table.encode(phonemes).tolist())
         for owner, (symbol, is_kept) in enumerate(zip(symbols, kept, strict=True)):
-            if _is_pause(symbol):
+            if symbol in SILENT:
                 own = [0] if is_kept else []
             else:
                 first = 1 + _PARTS * (next(encoded) - 1)
@@ -201,10 +202,6 @@ class PhonemeAligner:
             classes += own
             owners += [owner] * len(own)
         return torch.tensor(classes, dtype=torch.int64), torch.tensor(owners, dtype=torch.int64)
-
-
-def _is_pause(symbol: str) -> bool:
-    return symbol in (PAUSE, BLANK, *MARKS)
 
 
 def _check_frames(parts: int, frames: int) -> None:

@@ -15,16 +15,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from priordiff.audio import (
-    AlignedCorpus,
-    Alignment,
-    AlignmentFeatures,
-    AudioCorpus,
-    spoken_symbols,
-    write_textgrid,
-)
-from priordiff.audio.pauses import BLANK, PAUSE
-from priordiff.experiments.aligner import PhonemeAligner
+from priordiff.audio import AlignedCorpus, AlignmentFeatures, AudioCorpus, write_textgrid
+from priordiff.experiments.aligner import FittedPhonemes, PhonemeAligner
+from priordiff.experiments.readings import Reading, read_texts
 from priordiff.files import atomic_path
 from priordiff.training import expect
 
@@ -105,7 +98,7 @@ def learn_alignments(
     if folder.is_dir():
         return folder
     features = AlignmentFeatures(audio.sample_rate).to(device)
-    readings, left_out = _read_texts(corpora, config.voice, features.hop_length)
+    readings, left_out = read_texts(corpora, config.voice, features.hop_length)
     learned_from = [reading for reading in readings if reading.audio is audio]
     if not learned_from:
         raise ValueError(_nothing_fits(left_out, audio))
@@ -113,7 +106,7 @@ def learn_alignments(
         "learning which phoneme sounds when in %d recordings; TextGrids go to %s", len(readings), folder
     )
 
-    def heard(reading: _Reading) -> Tensor:
+    def heard(reading: Reading) -> Tensor:
         return features(reading.audio.waveform(reading.index).to(device))
 
     # Spread evenly: a corpus may change its speaker or its room on the way.
@@ -125,27 +118,38 @@ def learn_alignments(
         PhonemeAligner.table_of([reading.symbols for reading in readings]),
         progress,
     )
-    bar = tqdm(readings, "writing TextGrids", disable=None if progress else True)
+    bar = tqdm(readings, "aligning all", disable=None if progress else True)
     fits = [aligner.align(heard(reading), reading.symbols) for reading in bar]
+    if not folder.is_dir():  # else another run has learned the same, and may be reading it already
+        _write(folder, readings, fits, left_out, features.hop_length)
+    return folder
+
+
+def _write(
+    folder: Path,
+    readings: Sequence[Reading],
+    fits: Sequence[FittedPhonemes],
+    left_out: dict[str, str],
+    hop_length: int,
+) -> None:
+    """TextGrids of what fits, and why the rest is left out."""
     limit = _highest_misfit([fit.misfit for fit in fits])
-    if folder.is_dir():  # another run has learned the same, and may be reading it already
-        return folder
+    misfits = {
+        reading.name: f"its text doesn't fit what is heard ({fit.misfit:.1f} nats a frame, expected at most "
+        f"{limit:.1f})"
+        for reading, fit in zip(readings, fits, strict=True)
+        if fit.misfit > limit
+    }
     folder.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder) as partial:
         partial.mkdir()
         for reading, fit in zip(readings, fits, strict=True):
-            if fit.misfit > limit:
-                left_out[reading.name] = (
-                    f"its text doesn't fit what is heard ({fit.misfit:.1f} nats a frame, expected at most "
-                    f"{limit:.1f})"
-                )
-                continue
-            path = partial / f"{reading.name}.TextGrid"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_textgrid(path, _alignment(reading, fit.durations, features.hop_length))
-        text = json.dumps(left_out, indent=2, ensure_ascii=False)
+            if reading.name not in misfits:
+                path = partial / f"{reading.name}.TextGrid"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_textgrid(path, reading.alignment(fit.durations, hop_length))
+        text = json.dumps({**left_out, **misfits}, indent=2, ensure_ascii=False)
         (partial / _LEFT_OUT).write_text(text, encoding="utf-8", errors="backslashreplace")
-    return folder
 
 
 def read_learned(audio: AudioCorpus, folder: Path) -> AlignedCorpus:
@@ -171,57 +175,6 @@ def read_learned(audio: AudioCorpus, folder: Path) -> AlignedCorpus:
         message = "left out %s recordings, which could not be aligned: %s (all are in %s)"
         _logger.warning(message, left_out_of, told, folder / _LEFT_OUT)
     return AlignedCorpus.read(audio.select(kept), folder)
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """A recording of a corpus, and the phonemes, pauses and blanks of its text."""
-
-    audio: AudioCorpus
-    index: int
-    symbols: list[str]
-
-    @property
-    def name(self) -> str:
-        return self.audio.recordings[self.index].name
-
-
-def _read_texts(
-    corpora: Sequence[AudioCorpus], voice: str, hop_length: int
-) -> tuple[list[_Reading], dict[str, str]]:
-    """What can be aligned, and why the rest can't."""
-    readings: list[_Reading] = []
-    left_out: dict[str, str] = {}
-    spoken_symbols("yes", voice)  # a voice that is not known is no recording's fault
-    for audio in corpora:
-        for index, recording in enumerate(audio.recordings):
-            if not recording.text:
-                left_out[recording.name] = "it has no text"
-                continue
-            try:
-                first, *others = spoken_symbols(recording.text, voice)
-            except ValueError as error:
-                left_out[recording.name] = str(error)
-                continue
-            # A sentence's own pause at its beginning would follow the mark of the one before.
-            symbols = [*first, *(symbol for sentence in others for symbol in sentence[1:])]
-            if recording.num_samples // hop_length < PhonemeAligner.fewest_frames(symbols):
-                left_out[recording.name] = f"too short for the {len(symbols)} phonemes and marks of its text"
-                continue
-            readings.append(_Reading(audio, index, symbols))
-    return readings, left_out
-
-
-def _alignment(reading: _Reading, durations: Tensor, hop_length: int) -> Alignment:
-    audio = reading.audio
-    starts = (durations.cumsum(dim=0) - durations).tolist()
-    present = [
-        (PAUSE if symbol == BLANK else symbol, start * hop_length / audio.sample_rate)
-        for symbol, start, duration in zip(reading.symbols, starts, durations.tolist(), strict=True)
-        if duration
-    ]
-    symbols, times = zip(*present, strict=True)
-    return Alignment(symbols, times, audio.recordings[reading.index].num_samples / audio.sample_rate)
 
 
 def _highest_misfit(misfits: Sequence[float]) -> float:

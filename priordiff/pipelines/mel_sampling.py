@@ -40,7 +40,7 @@ def mel_of_sentence(
         speed: as in a call of the pipeline, and so are the others.
         pitch_shift: in semitones.
         temperature: of the noise.
-        num_inference_steps: None for those of the pipeline.
+        num_inference_steps: None for those of the pipeline; without a scheduler there are none.
         solver: None for that of the pipeline.
 
     Raises:
@@ -55,7 +55,7 @@ def mel_of_sentence(
         speed=speed,
         pitch_shift=pitch_shift * math.log(2) / 12 / config.pitch_std[speaker],
     )
-    if pipeline.scheduler is None:
+    if pipeline.scheduler is None and solver is None:
         frames = pipeline.decoder(encoded.condition, encoded.mask)
     else:
         scheduler, steps = pipeline.scheduler_of_call(num_inference_steps, solver)

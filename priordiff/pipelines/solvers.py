@@ -44,7 +44,8 @@ def with_solver(scheduler: Any, solver: str, **options: Any) -> Any:
         **options: of the solver's configuration, which are stronger than those of its name.
 
     Raises:
-        ValueError: if there is no such solver, or the scheduler's noise levels are none that it can have.
+        ValueError: if there is no such solver, or no scheduler, or its noise levels are none that the solver
+            can have.
 
     Example:
         >>> from priordiff import PriorGradScheduler
@@ -53,6 +54,8 @@ def with_solver(scheduler: Any, solver: str, **options: Any) -> Any:
     """
     if solver not in SOLVERS:
         raise ValueError(f"solver={solver!r}, expected one of {', '.join(map(repr, SOLVERS))}")
+    if scheduler is None:
+        raise ValueError(f"solver={solver!r}, but there is no scheduler: the network is no diffusion")
     scheduler_class, of_name = SOLVERS[solver]
     options = {**of_name, **options}
     config = scheduler.config

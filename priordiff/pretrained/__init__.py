@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline
+from priordiff.pipelines.loading import load_pipeline
 
 __all__ = ["pretrained_vocoder", "pretrained_voice"]
 
 _FOLDER = Path(__file__).parent
-# The other way of diffusers needs Accelerate, which comes with training, and warns where it is missing.
-_LOADING: dict[str, Any] = {"low_cpu_mem_usage": False}
 
 
 def pretrained_vocoder() -> VocoderPipeline:
@@ -28,7 +26,7 @@ def pretrained_vocoder() -> VocoderPipeline:
         >>> vocoder(waveform=tone[None], generator=torch.Generator().manual_seed(0)).audios.shape
         torch.Size([1, 2560])
     """
-    return VocoderPipeline.from_pretrained(_FOLDER / "vocoder", **_LOADING)
+    return load_pipeline(VocoderPipeline, _FOLDER / "vocoder")
 
 
 def pretrained_voice() -> TextToSpeechPipeline:
@@ -49,4 +47,4 @@ def pretrained_voice() -> TextToSpeechPipeline:
             "this version of priordiff comes without a voice: train one with examples/acoustic, and give its "
             "folder to TextToSpeechPipeline.from_pretrained, or to priordiff say as --model"
         )
-    return TextToSpeechPipeline.from_pretrained(folder, **_LOADING).with_vocoder(pretrained_vocoder())
+    return load_pipeline(TextToSpeechPipeline, folder).with_vocoder(pretrained_vocoder())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import diffusers
 from diffusers.configuration_utils import FrozenDict
 
-__all__ = ["NOISE_LEVELS", "with_noise_levels"]
+__all__ = ["NOISE_LEVELS", "keeping_entry", "with_noise_levels"]
 
 # What says which noise levels a network was trained with, and what it predicts.
 NOISE_LEVELS = (
@@ -99,3 +99,22 @@ def _check_kind(cls: Any, known: Set[str], asked: Mapping[str, Any]) -> None:
             f"{', '.join(sorted(named))}: its network was trained with noise of another kind; take a "
             "scheduler of that kind"
         )
+
+
+def keeping_entry(
+    entry: str, extract: Callable[..., Any], config: Mapping[str, Any], given: Mapping[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """What `extract_init_dict` makes of a configuration with an entry that no constructor takes.
+
+    The entry is kept, without the warning that diffusers gives for what it does not know.
+
+    Args:
+        entry: its name.
+        extract: the `extract_init_dict` of diffusers.
+        config: that may have it.
+        given: keyword arguments of `extract`.
+    """
+    others = {name: value for name, value in config.items() if name != entry}
+    kept = {name: value for name, value in config.items() if name == entry}
+    arguments, unused, hidden = extract(others, **given)
+    return arguments, unused, {**hidden, **kept}

@@ -7,6 +7,8 @@ from typing import Any
 from diffusers.configuration_utils import FrozenDict
 from diffusers.utils.logging import get_logger
 
+from priordiff.schedulers.configurations import keeping_entry
+
 __all__ = ["ExpectsPrior"]
 
 logger = get_logger(__name__)
@@ -40,11 +42,8 @@ class ExpectsPrior:
 
     @classmethod
     def extract_init_dict(cls, config_dict, **kwargs):  # type: ignore[no-untyped-def] # diffusers' signature
-        """Keeps the entry, which is no argument of the constructor, without diffusers' warning."""
-        others = {name: value for name, value in config_dict.items() if name != _ENTRY}
-        kept = {name: value for name, value in config_dict.items() if name == _ENTRY}
-        arguments, unused, hidden = super().extract_init_dict(others, **kwargs)  # type: ignore[misc]
-        return arguments, unused, {**hidden, **kept}
+        """Keeps the entry."""
+        return keeping_entry(_ENTRY, super().extract_init_dict, config_dict, kwargs)  # type: ignore[misc]
 
     def _prior_was_set(self, source: str | None) -> None:
         """Notes the class of the prior that `set_prior` was given; None for the plain scheduler."""

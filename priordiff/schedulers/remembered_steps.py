@@ -9,6 +9,8 @@ from typing import Any
 
 from diffusers.configuration_utils import FrozenDict
 
+from priordiff.schedulers.configurations import keeping_entry
+
 __all__ = ["RemembersSteps", "list_arguments", "with_remembered_steps"]
 
 _ENTRY = "inference_steps"
@@ -59,11 +61,8 @@ class RemembersSteps:
 
     @classmethod
     def extract_init_dict(cls, config_dict, **kwargs):  # type: ignore[no-untyped-def] # diffusers' signature
-        """Keeps the entry, which is no argument of the constructor, without diffusers' warning."""
-        others = {name: value for name, value in config_dict.items() if name != _ENTRY}
-        kept = {name: value for name, value in config_dict.items() if name == _ENTRY}
-        arguments, unused, hidden = super().extract_init_dict(others, **kwargs)  # type: ignore[misc]
-        return arguments, unused, {**hidden, **kept}
+        """Keeps the entry."""
+        return keeping_entry(_ENTRY, super().extract_init_dict, config_dict, kwargs)  # type: ignore[misc]
 
 
 def list_arguments(scheduler_class: type) -> tuple[str, ...]:
@@ -89,11 +88,13 @@ def with_remembered_steps(plain: Callable[..., Any]) -> Callable[..., Any]:
         remembered = self._internal_dict.get(_ENTRY, {}).get(type(self).__name__)
         if not remembered:
             return plain(self, *args, **kwargs)
-        given = dict(inspect.signature(plain).bind(self, *args, **kwargs).arguments)
+        call = inspect.signature(plain).bind(self, *args, **kwargs)
+        given = call.arguments
         steps = remembered.get(str(given.get("num_inference_steps")))
         if steps is None or any(given.get(name) is not None for name in _LISTS):
             return plain(self, *args, **kwargs)
         del given["num_inference_steps"]
-        return plain(**given, **steps)
+        given.update(steps)
+        return plain(*call.args, **call.kwargs)
 
     return set_timesteps

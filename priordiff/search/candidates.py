@@ -57,8 +57,21 @@ def samplers_for(scheduler: Any) -> tuple[str, ...]:
 
     Args:
         scheduler: of the training.
+
+    Raises:
+        ValueError: if there is none for its noise levels.
     """
-    return FLOW_SAMPLERS if is_flow(scheduler) else tuple(SAMPLERS)
+    if is_flow(scheduler):
+        return FLOW_SAMPLERS
+    refusals: dict[str, Exception] = {}
+    for solver in SAMPLERS:
+        try:
+            with_solver(scheduler, "dpm++" if solver == "flow" else solver)
+        except (ValueError, NotImplementedError) as error:
+            refusals[solver] = error
+    if len(refusals) == len(SAMPLERS):
+        raise ValueError(str(refusals["ddpm"])) from refusals["ddpm"]
+    return tuple(solver for solver in SAMPLERS if solver not in refusals)
 
 
 def first_candidates(scheduler: Any, solver: str, num_inference_steps: int) -> Iterator[Candidate]:

@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from priordiff.audio import EspeakVoice, Utterance, demo_corpus, make_corpus, read_textgrid, voices
-from priordiff.audio.demo_corpus import shipped_sentences
+from priordiff.audio.demo_corpus import shipped_sentences, speakers_of
 
 SENTENCES = [
     f"Sentence number {word}." for word in ("one", "two", "three", "four", "five", "six", "seven", "eight")
@@ -104,6 +104,16 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="empty or new"):
         make_corpus(tmp_path, SENTENCES)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("content", ["[]", '{"name": "mine"}', "no JSON"])
+def test_a_corpus_of_others_is_left_alone_and_has_no_known_speakers(tmp_path: Path, content: str) -> None:
+    (tmp_path / "corpus.json").write_text(content)
+    (tmp_path / "metadata.csv").write_text("mine")
+    with pytest.raises(FileExistsError):
+        make_corpus(tmp_path, ["Hello."])
+    assert (tmp_path / "metadata.csv").read_text() == "mine"
+    assert speakers_of(tmp_path) == {}
 
 
 def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

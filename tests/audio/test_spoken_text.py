@@ -29,6 +29,14 @@ def test_sentences_without_a_sound_are_left_out() -> None:
     assert len(spoken_sentences("Hello! 😀. ... Hello.", TABLE)) == 2
 
 
+@pytest.mark.filterwarnings("ignore:left out")
+def test_sentences_of_which_nothing_was_learned_are_left_out_and_a_text_of_them_is_refused() -> None:
+    table = SymbolTable(["h", "j", "uː"])
+    assert spoken_sentences("Go. Hey you. Go.", table) == [["h", "j", "uː"]]
+    with pytest.raises(ValueError, match=r"learned no phoneme of 'Go\.'"):
+        spoken_sentences("Go.", table)
+
+
 def test_ten_thousand_characters_in_a_line_are_split() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -112,3 +112,8 @@ def test_any_text_is_normalised(text: str) -> None:
 def test_abbreviations_are_those_of_the_language() -> None:
     text = "Er kam z.B. mit Dr. Müller. Dann ging er."
     assert sentences_of(text, language="de") == ["Er kam z.B. mit Dr. Müller.", "Dann ging er."]
+
+
+@pytest.mark.parametrize("voice", ["en-us", "en+f3", "en-us+m3", "EN"])
+def test_a_voice_of_espeak_names_its_language(voice: str) -> None:
+    assert in_words("Dr. Fox has 5 dogs.", voice) == in_words("Dr. Fox has 5 dogs.") != "Dr. Fox has 5 dogs."

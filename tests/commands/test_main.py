@@ -12,7 +12,7 @@ import priordiff
 from priordiff.commands import main
 from priordiff.commands.arguments import COMMANDS
 from priordiff.pipelines import SOLVERS
-from tests.commands.conftest import Refuse
+from tests.refusals import Refuse
 from tests.test_package import ROOT, run_python, without_extras
 
 

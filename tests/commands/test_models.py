@@ -9,8 +9,8 @@ pytest.importorskip("torchaudio")
 
 from priordiff import MelTransformer, TextEncoder, TextToSpeechPipeline
 from priordiff.commands.models import load_vocoder, load_voice
-from tests.commands.conftest import Refuse
 from tests.pipelines.test_text_to_speech import make
+from tests.refusals import Refuse
 from tests.test_package import run_python, without_extras
 
 

@@ -17,8 +17,8 @@ pytest.importorskip("kitten_text_processing")
 
 from priordiff import TextToSpeechPipeline
 from priordiff.commands import main
-from tests.commands.conftest import Refuse
 from tests.pipelines.test_text_to_speech import make
+from tests.refusals import Refuse
 
 # Random networks make frames that no recording has.
 pytestmark = pytest.mark.filterwarnings("ignore:log-mel frames range")
@@ -134,11 +134,12 @@ def test_an_interruption_leaves_nothing_behind(voice: Path, monkeypatch: pytest.
         (["two", "--speaker", "carl"], "speaker='carl', expected one of 'anna', 'bert'"),
         (["two", "--speaker", "2"], "speaker=2, expected one of"),
         (["two", "--speed", "0"], "argument --speed: 0, expected a positive number"),
-        (["two", "--speed", "fast"], "argument --speed"),
+        (["two", "--speed", "fast"], "argument --speed: fast, expected a number"),
         (["two", "--speed", "nan"], "argument --speed: nan is not finite"),
         (["two", "--pause", "-1"], "argument --pause: -1, expected at least 0"),
         (["two", "--temperature", "-1"], "argument --temperature: -1, expected at least 0"),
         (["two", "--seed", "-1"], "argument --seed: -1, expected 0 to"),
+        (["two", "--seed", "one"], "argument --seed: one, expected 0 to"),
         (["two", "--steps", "51"], "num_inference_steps=51, expected 1 to 50"),
         (["two", "--solver", "rk4"], "solver='rk4', expected one of"),
         (["two", "--output", "speech.aac"], "the extension .aac is unknown"),
@@ -160,7 +161,13 @@ def test_bad_input_is_named_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("package", "extra"), [("kitten_text_processing", "text"), ("soundfile", "audio"), ("tqdm", "audio")]
+    ("package", "extra"),
+    [
+        ("kitten_text_processing", "text"),
+        ("sentencex", "text"),
+        ("soundfile", "audio"),
+        ("tqdm", "audio"),
+    ],
 )
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     voice: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch, package: str, extra: str

@@ -15,7 +15,7 @@ import torch
 
 from priordiff import LappedConvNeXt, PriorGradScheduler, VocoderPipeline
 from priordiff.commands import main
-from tests.commands.conftest import Refuse
+from tests.refusals import Refuse
 
 # A random network makes frames that no recording has.
 pytestmark = pytest.mark.filterwarnings("ignore:log-mel frames range")

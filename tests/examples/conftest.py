@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from priordiff.audio import make_corpus
+from tests.examples.tiny import TRAINING, as_overrides
 
 SENTENCES = [
     "The birch canoe slid on the smooth planks.",
@@ -24,6 +25,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Arguments for an experiment of seconds, without an output folder."""
     overrides = {
+        **TRAINING,
         "corpus.cache_directory": tmp_path_factory.mktemp("cache"),
         "corpus.crop_frames": 8,
         "prior": "spectral",
@@ -46,20 +48,11 @@ def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "model.residual_layers": 2,
         "model.block_size": 64,
         "training.num_steps": 4,
-        "training.batch_size": 2,
-        "training.log_every": 1,
-        "training.evaluate_every": 2,
-        "training.checkpoint_every": 2,
-        "training.lr_warmup_steps": 0,
-        "training.mixed_precision": "no",
-        "training.trackers": "[]",
         "evaluation.num_inference_steps": 2,
-        "evaluation.curve_utterances": 1,
-        "evaluation.final_utterances": 1,
         "evaluation.report_utterances": 1,
         "evaluation.max_seconds": 0.5,
     }
-    return ["--data", str(speech), *(f"{key}={value}" for key, value in overrides.items())]
+    return ["--data", str(speech), *as_overrides(overrides)]
 
 
 @pytest.fixture(scope="session", autouse=True)

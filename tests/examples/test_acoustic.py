@@ -23,6 +23,7 @@ from priordiff import LappedConvNeXt, PriorGradScheduler, VocoderPipeline
 from priordiff.experiments import read_scores
 from priordiff.training import Draw, load_config, read_metrics
 from tests.examples.test_vocoder import rows_of_table
+from tests.examples.tiny import ACOUSTIC, as_overrides
 
 
 @pytest.fixture(scope="module")
@@ -39,36 +40,17 @@ def vocoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(speech: Path, vocoder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Arguments for an experiment of seconds, without an output folder."""
     overrides = {
+        **ACOUSTIC,
         "evaluation.vocoder": vocoder,
         "corpus.cache_directory": tmp_path_factory.mktemp("cache"),
         "compare": "[learned,isotropic,grad-tts,fastspeech2]",
-        "crop_frames": 16,
-        "encoder.channels": 8,
-        "encoder.layers": 1,
-        "encoder.filter_channels": 16,
-        "encoder.predictor_channels": 8,
         "network": "convnext",
-        "convnext.channels": 8,
-        "convnext.layers": 2,
-        "decoder.residual_channels": 8,
-        "decoder.residual_layers": 2,
-        "transformer.layers": 1,
-        "transformer.filter_channels": 16,
         "training.num_steps": 4,
-        "training.batch_size": 2,
-        "training.log_every": 1,
-        "training.evaluate_every": 2,
-        "training.checkpoint_every": 2,
-        "training.lr_warmup_steps": 0,
-        "training.mixed_precision": "no",
-        "training.trackers": "[]",
         "evaluation.num_inference_steps": 3,
         "evaluation.more_inference_steps": "[2]",
-        "evaluation.curve_utterances": 1,
-        "evaluation.final_utterances": 1,
         "evaluation.report_utterances": 2,
     }
-    return ["--data", str(speech), *(f"{key}={value}" for key, value in overrides.items())]
+    return ["--data", str(speech), *as_overrides(overrides)]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from priordiff.pipelines import with_solver
 from priordiff.pipelines.mel_sampling import sample_mel
 from priordiff.search import SAMPLERS
 from priordiff.training import load_config
+from tests.examples.tiny import ACOUSTIC, as_overrides
 
 PHONEMES = ["_", "ð", "ə"]
 
@@ -42,31 +43,14 @@ def trained(corpus: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path
     """Runs with and without the prior, and one without a diffusion."""
     output = tmp_path_factory.mktemp("runs")
     overrides = {
+        **ACOUSTIC,
         "compare": "[isotropic,fastspeech2]",
-        "crop_frames": 16,
-        "encoder.channels": 8,
-        "encoder.layers": 1,
-        "encoder.filter_channels": 16,
-        "encoder.predictor_channels": 8,
-        "decoder.residual_channels": 8,
-        "decoder.residual_layers": 2,
-        "transformer.layers": 1,
-        "transformer.filter_channels": 16,
         "training.num_steps": 2,
-        "training.batch_size": 2,
-        "training.log_every": 1,
-        "training.evaluate_every": 2,
-        "training.checkpoint_every": 2,
-        "training.lr_warmup_steps": 0,
-        "training.mixed_precision": "no",
-        "training.trackers": "[]",
         "evaluation.num_inference_steps": 2,
         "evaluation.more_inference_steps": "[]",
-        "evaluation.curve_utterances": 1,
-        "evaluation.final_utterances": 1,
         "evaluation.report_utterances": 0,
     }
-    arguments = [*corpus, *(f"{key}={value}" for key, value in overrides.items())]
+    arguments = [*corpus, *as_overrides(overrides)]
     assert main([*arguments, "--output", str(output)]) == 0
     return output
 

@@ -14,28 +14,18 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.refusals import Refuse, refusal_of
 from vocoder.__main__ import main
 from vocoder.configuration import CorpusConfig, VocoderConfig
 from vocoder.data import prepare_corpus
 
 ROOT = Path(__file__).parents[2]
 
-Refuse = Callable[..., str]
-
 
 @pytest.fixture
 def refuse(capfd: pytest.CaptureFixture[str]) -> Refuse:
     """Runs the example and returns the one line with which it must refuse."""
-
-    def run(*arguments: str | Path) -> str:
-        capfd.readouterr()
-        assert main([str(argument) for argument in arguments]) == 2
-        lines = capfd.readouterr().err.splitlines()
-        assert len(lines) == 1, lines
-        assert lines[0].startswith("error: ")
-        return lines[0]
-
-    return run
+    return refusal_of(main, capfd)
 
 
 @pytest.fixture(autouse=True)

@@ -128,6 +128,13 @@ def test_steps_and_solvers_may_be_chosen() -> None:
     assert not torch.equal(pipeline("Hello.", seed=0, solver="unipc").mels[0], four)
 
 
+def test_a_decoder_that_is_no_diffusion_has_no_solver() -> None:
+    with pytest.raises(ValueError, match="solver='ddim', but there is no scheduler"):
+        make(decoder="transformer")(phonemes=["_", "h"], solver="ddim")
+    with pytest.raises(ValueError, match="solver='ddim', but there is no scheduler"):
+        make(decoder="transformer", solver="ddim")
+
+
 def test_speakers_have_names_and_indices() -> None:
     pipeline = make(num_speakers=2, speakers=["anna", "bert"])
     first, second = (pipeline("Hello.", speaker=name, seed=0).mels[0] for name in ("anna", "bert"))

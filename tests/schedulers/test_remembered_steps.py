@@ -54,6 +54,21 @@ def test_a_list_that_a_call_gives_comes_first() -> None:
     assert torch.equal(scheduler.timesteps, plain.timesteps)
 
 
+def test_further_keywords_of_a_call_arrive_beside_the_list() -> None:
+    class Further(DPMSolverMultistepScheduler):
+        def set_timesteps(
+            self, num_inference_steps: Any = None, device: Any = None, timesteps: Any = None, **further: Any
+        ) -> None:
+            super().set_timesteps(num_inference_steps, device, timesteps=timesteps)
+            self.further = further
+
+    scheduler = with_prior(Further())
+    scheduler.remember_steps([900, 400, 7])
+    scheduler.set_timesteps(3, "cpu", shift=2.0)
+    assert scheduler.timesteps.tolist() == [900, 400, 7]
+    assert scheduler.further == {"shift": 2.0}
+
+
 def test_lists_of_several_lengths_are_remembered_and_the_last_of_one_length_is_kept() -> None:
     scheduler = PriorGradScheduler()
     for steps in ([0.1, 0.5], [0.001, 0.05, 0.5], [0.2, 0.6]):

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from diffusers import DDIMScheduler, UniPCMultistepScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, EDMEulerScheduler, UniPCMultistepScheduler
 
 from priordiff import PriorGradScheduler, with_prior
 from priordiff.search.candidates import SAMPLERS, beta_lists, first_candidates, samplers_for
@@ -62,3 +62,9 @@ def test_a_variance_that_the_network_predicts_is_no_choice() -> None:
 
 def test_a_diffusion_can_have_every_sampler() -> None:
     assert samplers_for(with_prior(DDIMScheduler())) == tuple(SAMPLERS)
+
+
+def test_samplers_that_lack_the_noise_levels_are_none_of_those_that_can_be_had() -> None:
+    assert samplers_for(DDPMScheduler(beta_schedule="sigmoid")) == ("ddpm",)
+    with pytest.raises(ValueError, match="noise of another kind"):
+        samplers_for(EDMEulerScheduler())

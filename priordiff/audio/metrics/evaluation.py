@@ -59,9 +59,9 @@ def evaluate_speech(
 
     Always there: `log_mel_mae` in nats, `mr_stft`, `mcd` in dB and `voicing_error` as a share of the frames.
     `pesq` and `mos` are there if the packages of the extra `metrics` are installed, `wer` if those of `words`
-    are and the text is given. A measure that has no
-    value for this pair is left out, never NaN: `f0_rmse` in Hz where no frame is voiced in both, `pesq` where
-    it finds no speech. `SPEECH_METRICS` has the names and units.
+    are and the text is given. A measure that has no value for this pair is left out, never NaN: `f0_rmse` in
+    Hz where no frame is voiced in both, `pesq` where it finds no speech. `SPEECH_METRICS` has the names and
+    units.
 
     Args:
         prediction: waveform (N,).
@@ -99,7 +99,8 @@ def evaluate_speech(
 def evaluate_alone(waveform: Tensor, sample_rate: int, text: str = "") -> dict[str, float]:
     """Judges a waveform by itself, as far as the packages for that are installed.
 
-    `mos` if those of the extra `metrics` are, `wer` if those of `words` are and the text is given.
+    `mos`, an estimated opinion from 1 to 5, if those of the extra `metrics` are; `wer`, a share of the words,
+    if those of `words` are and the text is given.
 
     Args:
         waveform: (N,).

@@ -106,5 +106,6 @@ def warped_distances(
                     f"{name}_f0 has shape {tuple(f0.shape)}, expected {tuple(frames.shape[1:])} as the frames"
                 )
         with contextlib.suppress(UndefinedMetricError):
-            measures["f0_rmse"] = rmse_of_voiced(prediction_f0[first].numpy(), target_f0[second].numpy())
+            pairs = prediction_f0.cpu()[first], target_f0.cpu()[second]
+            measures["f0_rmse"] = rmse_of_voiced(*(f0.numpy() for f0 in pairs))
     return measures
