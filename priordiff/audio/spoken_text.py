@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 
 from priordiff.audio.pauses import BLANK, MARKS, PAUSE
-from priordiff.audio.phonemes import phonemes_of
+from priordiff.audio.phonemes import phonemes_if_any
 from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
 
@@ -21,8 +21,8 @@ def spoken_sentences(text: str, table: SymbolTable, voice: str = "en-us") -> lis
     Sentences are split ([`sentences_of`][priordiff.audio.sentences_of]), written in words
     ([`in_words`][priordiff.audio.in_words]), and turned into phonemes by espeak-ng
     ([`phonemes_of`][priordiff.audio.phonemes_of]), between a pause at the beginning and the mark of the end.
-    A sentence without a sound is left out, and what a model has not learned is replaced as `known_phonemes`
-    says.
+    What a model has not learned is replaced as `known_phonemes` says, and a sentence without a sound is left
+    out.
 
     Args:
         text: of any length.
@@ -60,8 +60,18 @@ def each_spoken_sentence(text: str, table: SymbolTable, voice: str = "en-us") ->
         >>> next(each_spoken_sentence("Hi you! Hi.", table))
         ['_', 'h', 'aɪ', ' ', 'j', 'uː', '!']
     """
+    nothing = True
     for phonemes in _each_in_symbols(text, voice):
-        yield known_phonemes(phonemes, table)
+        known = known_phonemes(phonemes, table)
+        if all(symbol in (PAUSE, BLANK, *MARKS) for symbol in known):
+            continue
+        nothing = False
+        yield known
+    if nothing:
+        raise ValueError(
+            f"the model has learned no phoneme of {text[:60]!r}, expected a text in its language (it knows "
+            f"{' '.join(table.symbols)})"
+        )
 
 
 def spoken_symbols(text: str, voice: str = "en-us") -> list[list[str]]:
@@ -88,12 +98,12 @@ def _each_in_symbols(text: str, voice: str) -> Iterator[list[str]]:
     nothing = True
     for sentence in sentences_of(text, language=voice):
         words = in_words(sentence, voice)
-        if not any(character.isalnum() for character in words):
-            continue
-        nothing = False
-        phonemes = phonemes_of(words, voice)
-        end = [] if phonemes[-1] in MARKS else ["."]
-        yield [PAUSE, *phonemes, *end]
+        has_sound = any(character.isalnum() for character in words)
+        phonemes = phonemes_if_any(words, voice) if has_sound else []
+        if phonemes:
+            nothing = False
+            end = [] if phonemes[-1] in MARKS else ["."]
+            yield [PAUSE, *phonemes, *end]
     if nothing:
         raise ValueError(f"nothing in {text[:60]!r} can be spoken, expected words")
 
