@@ -103,12 +103,14 @@ def sentences_of(text: str, longest: int = 300, language: str = "en") -> list[st
 
     Raises:
         ImportError: `priordiff[text]` is not installed.
-        ValueError: if `longest` is not positive.
+        ValueError: if `text` is no string, or `longest` is not positive.
 
     Example:
         >>> sentences_of("Dr. Fox is here. Is he? Yes!")
         ['Dr. Fox is here.', 'Is he?', 'Yes!']
     """
+    if not isinstance(text, str):
+        raise ValueError(f"text={text!r}, expected a str")
     if longest < 1:
         raise ValueError(f"longest={longest}, expected at least 1 character")
     segment = require("sentencex", extra="text").segment

@@ -126,7 +126,7 @@ class TextEncoder(ModelMixin, ConfigMixin):
             pitch: of each phoneme, (batch, phonemes), in units that the caller chooses, about standard
                 normal.
             energy: likewise.
-            speed: predicted durations are divided by it.
+            speed: predicted durations are divided by it; 0.1 to 10.
             pitch_shift: is added to predicted pitch.
 
         Raises:
@@ -190,8 +190,8 @@ class TextEncoder(ModelMixin, ConfigMixin):
             raise ValueError(
                 f"durations has shape {tuple(durations.shape)}, expected {tuple(symbols.shape)} as symbols"
             )
-        if not speed > 0:
-            raise ValueError(f"speed={speed}, expected a positive number")
+        if not 0.1 <= speed <= 10:
+            raise ValueError(f"speed={speed}, expected 0.1 to 10")
 
 
 class _Predictor(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
@@ -76,6 +77,6 @@ def checked_steps(scheduler: Any, num_inference_steps: int) -> int:
         ValueError: if it is not positive, or more than the steps of the training.
     """
     most = scheduler.config.get("num_train_timesteps", num_inference_steps)
-    if not 1 <= num_inference_steps <= most:
+    if not isinstance(num_inference_steps, Integral) or not 1 <= num_inference_steps <= most:
         raise ValueError(f"num_inference_steps={num_inference_steps}, expected 1 to {most}, as in training")
     return num_inference_steps
