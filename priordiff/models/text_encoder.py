@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
-from priordiff.models.frames import check_sizes
+from priordiff.models.frames import check_probabilities, check_sizes
 from priordiff.models.length_regulator import frame_mask, to_frames
 from priordiff.models.transformer import FeedForwardTransformer
 
@@ -92,7 +92,9 @@ class TextEncoder(ModelMixin, ConfigMixin):
         predictor_dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        check_sizes(num_symbols=num_symbols, num_speakers=num_speakers, layers=layers)
+        check_sizes(num_symbols=num_symbols, num_speakers=num_speakers, channels=channels)
+        check_sizes(predictor_channels=predictor_channels)
+        check_probabilities(predictor_dropout=predictor_dropout)
         self.symbols = nn.Embedding(num_symbols + 1, channels, padding_idx=0)
         nn.init.normal_(self.symbols.weight, std=channels**-0.5)
         self.speakers = nn.Embedding(num_speakers, channels) if num_speakers > 1 else None
