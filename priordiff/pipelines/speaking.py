@@ -133,7 +133,7 @@ def generator_of(seed: Any) -> torch.Generator | None:
     """
     if seed is None:
         return None
-    if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**64:
+    if not isinstance(seed, Integral) or not -(2**63) <= int(seed) < 2**64:
         raise ValueError(f"seed={seed!r}, expected an integer of 64 bits, or None")
     return torch.Generator().manual_seed(int(seed))
 
