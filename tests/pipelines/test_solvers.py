@@ -143,6 +143,16 @@ def test_a_vocoder_remembers_its_solver_and_its_steps(
         sample(loaded, num_inference_steps=0)
 
 
+@pytest.mark.parametrize(
+    ("solver", "most"), [("ddpm", 50), ("ddim", 50), ("dpm++", 49), ("sde-dpm++", 49), ("unipc", 49)]
+)
+def test_the_most_steps_that_a_solver_takes_give_finite_samples(solver: str, most: int) -> None:
+    vocoder = make_vocoder()
+    assert sample(vocoder, solver=solver, num_inference_steps=most).isfinite().all()
+    with pytest.raises(ValueError, match=f"expected 1 to {most} after a training of 50"):
+        sample(vocoder, solver=solver, num_inference_steps=most + 1)
+
+
 def test_a_scheduler_that_is_assigned_is_the_one_that_samples() -> None:
     vocoder = make_vocoder(solver="unipc")
     vocoder.scheduler = with_solver(vocoder.scheduler, "dpm++")
