@@ -128,6 +128,8 @@ def _warning_in_one_line(message: Any, *_: Any, **__: Any) -> str:
 
 
 def _in_one_line(error: Exception, install: str) -> str:
+    if isinstance(error, BrokenPipeError) and not error.filename:
+        return "the reader of the standard output has gone: what was written until then is whole"
     if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
         return f"{error}: run {install}"
     if isinstance(error, OSError) and error.strerror:

@@ -16,6 +16,7 @@ __all__ = ["atomic_path", "make_writable", "remove_partials", "remove_whole", "w
 
 _SUFFIX = ".partial"
 _SHARED_SECONDS = 3600.0
+_RECOGNISABLE = 32  # characters of a name: file systems have 255 bytes for a whole one
 
 
 @contextmanager
@@ -43,6 +44,8 @@ def atomic_path(path: str | os.PathLike[str], action: str = "write") -> Iterator
     path = Path(path)
     temporary = _temporary(path)
     try:
+        with suppress(FileNotFoundError):
+            path.lstat()  # an error now, before there is anything to lose: such as a name that is too long
         yield temporary
         _publish(temporary, path)
     # On a full disk safetensors raises an error of its own.
@@ -124,7 +127,7 @@ def remove_partials(folder: Path, shared: bool = False) -> None:
 
 def _temporary(path: Path) -> Path:
     # A hidden name in the same folder, hence on the same file system.
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{_SUFFIX}")
+    return path.with_name(f".{path.name[:_RECOGNISABLE]}.{uuid.uuid4().hex[:12]}{_SUFFIX}")
 
 
 def _publish(temporary: Path, path: Path) -> None:

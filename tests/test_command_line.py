@@ -57,6 +57,10 @@ def bad_value(parsed: argparse.Namespace) -> int:
     raise ValueError("the value is wrong:\nexpected another")
 
 
+def closed_output(parsed: argparse.Namespace) -> int:
+    raise BrokenPipeError(32, "Broken pipe")
+
+
 def no_space(parsed: argparse.Namespace) -> int:
     raise OSError(28, "No space left on device", "model.bin")
 
@@ -111,6 +115,10 @@ def test_with_an_overview_no_command_is_the_default(capsys: pytest.CaptureFixtur
         (
             "missing_package",
             "error: No module named 'a_package_that_is_not_there': run pip install toys",
+        ),
+        (
+            "closed_output",
+            "error: the reader of the standard output has gone: what was written until then is whole",
         ),
         ("missing_extra", "error: not installed: toys; run pip install 'priordiff[toys]'"),
     ],

@@ -56,6 +56,19 @@ def test_a_file_that_can_not_be_written_leaves_the_old_one(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_names_may_be_as_long_as_the_file_system_has_them_and_longer_ones_are_refused_at_once(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / f"{'ü' * 125}.txt"
+    write_text(path, "text")
+    assert path.read_text() == "text"
+    with (
+        pytest.raises(OSError, match=r"could not write .*ü.* \(File name too long\)"),
+        atomic_path(tmp_path / f"{'ü' * 128}.txt"),
+    ):
+        pytest.fail("there is something to lose")
+
+
 @pytest.mark.parametrize("make_folder", [False, True])
 def test_an_interrupted_block_leaves_nothing(tmp_path: Path, make_folder: bool) -> None:
     def write_half() -> None:

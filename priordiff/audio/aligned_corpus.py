@@ -17,6 +17,7 @@ _logger = logging.getLogger(__name__)
 
 # Recordings and their alignments end at the same time, but for what an aligner rounds.
 _LARGEST_DIFFERENCE = 0.1
+_NAMED = 5  # recordings whose reason a warning tells
 
 
 class AlignedCorpus:
@@ -42,8 +43,8 @@ class AlignedCorpus:
     ) -> AlignedCorpus:
         """Recordings with TextGrids: those of the Montreal Forced Aligner, or of `make_corpus`.
 
-        A recording is left out, and a warning says why, if it has no grid, the grid can't be read, or ends
-        more than a tenth of a second before or after the recording.
+        A recording is left out, and a warning says why of the first ones, if it has no grid, the grid can't
+        be read, or ends more than a tenth of a second before or after the recording.
 
         Args:
             audio: the recordings.
@@ -82,7 +83,8 @@ class AlignedCorpus:
             raise ValueError(f"no recording has an alignment in {directory} that fits; {problems[0]}")
         if problems:
             left_out = f"{len(problems)} of {len(audio)}"
-            _logger.warning("left out %s recordings without an alignment: %s", left_out, "; ".join(problems))
+            told = "; ".join(problems[:_NAMED]) + ("; …" if len(problems) > _NAMED else "")
+            _logger.warning("left out %s recordings without an alignment: %s", left_out, told)
         return cls(audio.select(fitting), alignments)
 
     def __len__(self) -> int:

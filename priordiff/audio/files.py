@@ -152,6 +152,7 @@ def audio_writer(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Cal
     path = Path(path)
     _encoder(io.BytesIO(), path, sample_rate).close()  # an error if it can't be encoded
     with atomic_path(path) as temporary:
+        temporary.touch()  # if it can't be made, libsndfile says "System error" alone
         try:
             with _encoder(_name(temporary), path, sample_rate) as file:
                 yield partial(_write, file, path)

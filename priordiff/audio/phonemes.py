@@ -7,7 +7,7 @@ import re
 from priordiff.audio.espeak import separate_phonemes
 from priordiff.audio.pauses import BLANK, MARKS
 
-__all__ = ["STRESS_MARKS", "phonemes_of"]
+__all__ = ["STRESS_MARKS", "phonemes_if_any", "phonemes_of"]
 
 STRESS_MARKS = "ˈˌ"
 
@@ -35,6 +35,13 @@ def phonemes_of(text: str, voice: str = "en-us") -> list[str]:
         >>> phonemes_of("Hello, you two!")
         ['h', 'ə', 'l', 'ˈoʊ', ',', 'j', 'uː', ' ', 't', 'ˈuː', '!']
     """
+    if spoken := phonemes_if_any(text, voice):
+        return spoken
+    raise ValueError(f"espeak-ng finds nothing to speak in {text!r}")
+
+
+def phonemes_if_any(text: str, voice: str = "en-us") -> list[str]:
+    """What `phonemes_of` returns, or nothing where nothing in the text can be spoken."""
     pieces = _CLAUSES.split(text)
     spoken: list[str] = []
     for clause, punctuation in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
@@ -45,6 +52,4 @@ def phonemes_of(text: str, voice: str = "en-us") -> list[str]:
             spoken += [BLANK, *word] if index else word
         if punctuation and spoken and spoken[-1] not in MARKS:
             spoken.append(punctuation[0])
-    if not spoken:
-        raise ValueError(f"espeak-ng finds nothing to speak in {text!r}")
     return spoken

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 
 from priordiff.audio.pauses import BLANK, MARKS, PAUSE
-from priordiff.audio.phonemes import STRESS_MARKS, phonemes_of
+from priordiff.audio.phonemes import STRESS_MARKS, phonemes_if_any
 from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
 
@@ -60,11 +60,16 @@ def each_spoken_sentence(text: str, table: SymbolTable, voice: str = "en-us") ->
     """
     nothing = True
     for phonemes in _each_in_symbols(text, voice):
-        if known := known_phonemes(phonemes, table):
-            nothing = False
-            yield known
+        known = known_phonemes(phonemes, table)
+        if all(symbol in (PAUSE, BLANK, *MARKS) for symbol in known):
+            continue
+        nothing = False
+        yield known
     if nothing:
-        raise ValueError(f"the model has learned no phoneme of {text[:60]!r}")
+        raise ValueError(
+            f"the model has learned no phoneme of {text[:60]!r}, expected a text in its language (it knows "
+            f"{' '.join(table.symbols)})"
+        )
 
 
 def spoken_symbols(text: str, voice: str = "en-us") -> list[list[str]]:
@@ -91,12 +96,12 @@ def _each_in_symbols(text: str, voice: str) -> Iterator[list[str]]:
     nothing = True
     for sentence in sentences_of(text, language=voice):
         words = in_words(sentence, voice)
-        if not any(character.isalnum() for character in words):
-            continue
-        nothing = False
-        phonemes = phonemes_of(words, voice)
-        end = [] if phonemes[-1] in MARKS else ["."]
-        yield [PAUSE, *phonemes, *end]
+        has_sound = any(character.isalnum() for character in words)
+        phonemes = phonemes_if_any(words, voice) if has_sound else []
+        if phonemes:
+            nothing = False
+            end = [] if phonemes[-1] in MARKS else ["."]
+            yield [PAUSE, *phonemes, *end]
     if nothing:
         raise ValueError(f"nothing in {text[:60]!r} can be spoken, expected words")
 

@@ -16,6 +16,9 @@ _PLAIN = str.maketrans(
         "‘": "'",
         "’": "'",
         "‛": "'",
+        "ʼ": "'",
+        "´": "'",
+        "`": "'",
         "“": '"',
         "”": '"',
         "„": '"',
@@ -29,7 +32,11 @@ _PLAIN = str.maketrans(
         "\u202f": " ",
     }
 )
-_DASH = re.compile(r"\s+-+\s+|\s*(?:—|--+)\s*")
+_DASH = re.compile(r"\s+(?:-+\s+)+|\s*(?:—|--+)\s*")
+# A row of marks leads the eye, or divides a page; the grammars would take seconds for it.
+_ROW = re.compile(r"([^\w\s]|_)(?:\s?\1){3,}")
+# Letters and digits that are wide, bold, in a circle or in one square, as Unicode names them.
+_STYLED = ("<wide>", "<narrow>", "<font>", "<circle>", "<square>")
 # Symbols that are words, unlike pictures.
 _SPOKEN_SYMBOLS = frozenset("°©®™№℃℉%§")
 _ABBREVIATION = re.compile(
@@ -43,9 +50,10 @@ _CLAUSE_END = re.compile(r"(?<=[,;:])\s+")
 def in_words(text: str, language: str = "en") -> str:
     """Writes numbers, dates, times, money, units and abbreviations as the words that are spoken.
 
-    By the grammars of NVIDIA NeMo, which the package kitten-text-processing carries. Before, quotation marks
-    and dashes of typography become plain ones, and what has no sound is left out: control and format
-    characters, emoji and other pictures.
+    By the grammars of NVIDIA NeMo, which the package kitten-text-processing carries. Before, quotation marks,
+    dashes, letters and digits of typography become plain ones, and so do the digits of other scripts; four
+    and more of the same mark become one; and what has no sound is left out: control and format characters,
+    emoji and other pictures.
 
     Args:
         text: any text.
@@ -97,12 +105,14 @@ def sentences_of(text: str, longest: int = 300, language: str = "en") -> list[st
 
     Raises:
         ImportError: `priordiff[text]` is not installed.
-        ValueError: if `longest` is not positive.
+        ValueError: if `text` is no string, or `longest` is not positive.
 
     Example:
         >>> sentences_of("Dr. Fox is here. Is he? Yes!")
         ['Dr. Fox is here.', 'Is he?', 'Yes!']
     """
+    if not isinstance(text, str):
+        raise ValueError(f"text={text!r}, expected a str")
     if longest < 1:
         raise ValueError(f"longest={longest}, expected at least 1 character")
     segment = require("sentencex", extra="text").segment
@@ -134,16 +144,26 @@ def _short(sentence: str, longest: int) -> Iterator[str]:
 
 
 def _cleaned(text: str) -> str:
-    text = _DASH.sub(", ", unicodedata.normalize("NFC", text).translate(_PLAIN))
-    return " ".join("".join(_sounding(character) for character in text).split())
+    plain = "".join(map(_plain, unicodedata.normalize("NFC", text))).translate(_PLAIN)
+    spaced = " ".join(plain.split())
+    sounding = "".join(map(_sounding, _ROW.sub(r"\1", _DASH.sub(", ", spaced))))
+    return " ".join(sounding.split())
+
+
+def _plain(character: str) -> str:
+    if character.isascii():
+        return character
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    is_styled = unicodedata.decomposition(character).startswith(_STYLED)
+    return unicodedata.normalize("NFKC", character) if is_styled else character
 
 
 def _sounding(character: str) -> str:
     category = unicodedata.category(character)
-    if category == "Cc":
-        return " "
-    silent = category in {"Cf", "Co", "Cs", "Cn", "Sk"} or (
+    if category == "Cf" or "\ufe00" <= character <= "\ufe0f":  # inside of a word, or of a picture
+        return ""
+    silent = category in {"Cc", "Co", "Cs", "Cn", "Sk"} or (
         category == "So" and character not in _SPOKEN_SYMBOLS
     )
-    is_variation = "\ufe00" <= character <= "\ufe0f"
-    return "" if silent or is_variation else character
+    return " " if silent else character

@@ -45,9 +45,12 @@ def read_textgrid(path: str | os.PathLike[str], tier: str = "phones") -> Alignme
     if tier not in grid.tierNames:
         known = ", ".join(map(repr, grid.tierNames))
         raise ValueError(f"{path} has the tiers {known}, expected one that is called {tier!r}")
+    intervals = grid.getTier(tier)
+    if not isinstance(intervals, textgrid.IntervalTier):
+        raise ValueError(f"{path} has points in its tier {tier!r}, expected intervals")
     symbols: list[str] = []
     starts: list[float] = []
-    for interval in grid.getTier(tier).entries:
+    for interval in intervals.entries:
         symbol = PAUSE if interval.label.strip() in _SILENCES else interval.label.strip()
         if symbol == PAUSE and symbols and symbols[-1] == PAUSE:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from priordiff.command_line import Command, CommandParser, overview_parser
@@ -73,16 +74,22 @@ def _say_parser() -> argparse.ArgumentParser:
         "that of priordiff is taken (default: the voice that comes with priordiff)",
     )
     parser.add_argument("--speaker", help="name of a speaker, if the voice has several (default: the first)")
-    parser.add_argument("--speed", type=_positive, default=1.0, help="2 speaks twice as fast (default: 1)")
     parser.add_argument(
-        "--pause", type=_not_negative, default=0.25, help="seconds between sentences (default: 0.25)"
+        "--speed", type=_within(0.1, 10), default=1.0, help="2 speaks twice as fast (default: 1)"
     )
     parser.add_argument(
-        "--pitch-shift", type=_finite, default=0.0, metavar="SEMITONES", help="12 is an octave (default: 0)"
+        "--pause", type=_within(0, 60), default=0.25, help="seconds between sentences (default: 0.25)"
+    )
+    parser.add_argument(
+        "--pitch-shift",
+        type=_within(-48, 48),
+        default=0.0,
+        metavar="SEMITONES",
+        help="12 is an octave (default: 0)",
     )
     parser.add_argument(
         "--temperature",
-        type=_not_negative,
+        type=_within(0, 10),
         default=1.0,
         help="of the noise that speech is made of; less is smoother (default: 1)",
     )
@@ -118,34 +125,21 @@ def _add_sampling(parser: argparse.ArgumentParser, seed: str) -> None:
         "--steps", type=int, metavar="N", help="of sampling: more take longer (default: the model's)"
     )
     parser.add_argument("--solver", metavar="NAME", help=f"{_SOLVERS} (default: the model's)")
-    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help=seed)
+    parser.add_argument("--seed", type=_within(0, _LARGEST_SEED, int), default=0, metavar="N", help=seed)
 
 
-def _finite(value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{value}, expected a number") from error
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{value} is not finite")
-    return number
+def _within(least: float, most: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
+    """What reads a number that has bounds, which a pipeline has likewise."""
 
+    def number(value: str) -> float:
+        try:
+            parsed = kind(value)
+        except ValueError:
+            parsed = math.nan
+        if not least <= parsed <= most:
+            raise argparse.ArgumentTypeError(f"{value or 'nothing'}, expected {least} to {most}")
+        return parsed
 
-def _positive(value: str) -> float:
-    if not (number := _finite(value)) > 0:
-        raise argparse.ArgumentTypeError(f"{value}, expected a positive number")
-    return number
-
-
-def _not_negative(value: str) -> float:
-    if not (number := _finite(value)) >= 0:
-        raise argparse.ArgumentTypeError(f"{value}, expected at least 0")
-    return number
-
-
-def _seed(value: str) -> int:
-    if not value.isdecimal() or (number := int(value)) > _LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"{value}, expected 0 to {_LARGEST_SEED}")
     return number
 
 

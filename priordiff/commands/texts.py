@@ -47,11 +47,14 @@ def given_texts(words: Sequence[str], files: Sequence[Path] | None) -> list[Text
     if not words:
         raise ValueError("there is nothing to say: give a text, --file FILE, or - to read the standard input")
     if list(words) == _STANDARD_INPUT:
-        return [Text(None, _decoded(sys.stdin.buffer.read(), "the standard input"))]
+        content = b"" if sys.stdin is None else sys.stdin.buffer.read()  # None where it is closed
+        return [Text(None, _decoded(content, "the standard input"))]
     return [Text(None, _not_empty(" ".join(words), "the text"))]
 
 
 def _decoded(content: bytes, name: str) -> str:
+    if b"\0" in content:
+        raise ValueError(f"{name} holds zero bytes, as UTF-16 has and no UTF-8 text: save it as UTF-8")
     try:
         return _not_empty(content.decode("utf-8-sig"), name)
     except UnicodeDecodeError as error:

@@ -55,7 +55,8 @@ class MelConfig:
     f_max: float = 8000.0
 
     def __post_init__(self) -> None:
-        expect(self, "sample_rate", self.sample_rate >= 8000, "at least 8000 Hz, which the measures need")
+        rates = "8000 Hz, which the measures need, to 192000 Hz"
+        expect(self, "sample_rate", 8000 <= self.sample_rate <= 192_000, rates)
         expect(self, "n_mels", self.n_mels >= 14, "at least 14 bands, which mel-cepstral distortion needs")
         shortest = self.sample_rate // 8
         expect(

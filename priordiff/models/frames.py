@@ -11,6 +11,7 @@ __all__ = [
     "check_log_mel",
     "check_mel_denoiser_inputs",
     "check_prior_condition",
+    "check_probabilities",
     "check_sizes",
     "check_timesteps",
     "check_vocoder_inputs",
@@ -148,3 +149,14 @@ def check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name}={size} must be at least 1")
+
+
+def check_probabilities(**probabilities: float) -> None:
+    """Checks that probabilities lie in 0…1.
+
+    Raises:
+        ValueError: if one does not; the message names it.
+    """
+    for name, probability in probabilities.items():
+        if not 0 <= probability <= 1:
+            raise ValueError(f"{name}={probability} must lie in 0…1")

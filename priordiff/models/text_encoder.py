@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
-from priordiff.models.frames import check_sizes
+from priordiff.models.frames import check_probabilities, check_sizes
 from priordiff.models.length_regulator import frame_mask, to_frames
 from priordiff.models.transformer import FeedForwardTransformer
 
@@ -92,7 +92,9 @@ class TextEncoder(ModelMixin, ConfigMixin):
         predictor_dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        check_sizes(num_symbols=num_symbols, num_speakers=num_speakers, layers=layers)
+        check_sizes(num_symbols=num_symbols, num_speakers=num_speakers, channels=channels)
+        check_sizes(predictor_channels=predictor_channels)
+        check_probabilities(predictor_dropout=predictor_dropout)
         self.symbols = nn.Embedding(num_symbols + 1, channels, padding_idx=0)
         nn.init.normal_(self.symbols.weight, std=channels**-0.5)
         self.speakers = nn.Embedding(num_speakers, channels) if num_speakers > 1 else None
@@ -126,7 +128,7 @@ class TextEncoder(ModelMixin, ConfigMixin):
             pitch: of each phoneme, (batch, phonemes), in units that the caller chooses, about standard
                 normal.
             energy: likewise.
-            speed: predicted durations are divided by it.
+            speed: predicted durations are divided by it; 0.1 to 10.
             pitch_shift: is added to predicted pitch.
 
         Raises:
@@ -190,8 +192,8 @@ class TextEncoder(ModelMixin, ConfigMixin):
             raise ValueError(
                 f"durations has shape {tuple(durations.shape)}, expected {tuple(symbols.shape)} as symbols"
             )
-        if not speed > 0:
-            raise ValueError(f"speed={speed}, expected a positive number")
+        if not 0.1 <= speed <= 10:
+            raise ValueError(f"speed={speed}, expected 0.1 to 10")
 
 
 class _Predictor(nn.Module):

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from priordiff.models.frames import check_probabilities, check_sizes
+
 __all__ = ["FeedForwardTransformer", "sinusoidal_positions"]
 
 
@@ -45,10 +47,12 @@ class FeedForwardTransformer(nn.Module):
         self, channels: int, layers: int, heads: int, filter_channels: int, kernel_size: int, dropout: float
     ) -> None:
         super().__init__()
+        check_sizes(channels=channels, layers=layers, heads=heads, filter_channels=filter_channels)
+        check_probabilities(dropout=dropout)
         if channels % 2 or channels % heads:
             raise ValueError(f"channels={channels} must be even and a multiple of heads={heads}")
-        if not kernel_size % 2:
-            raise ValueError(f"kernel_size={kernel_size} must be odd")
+        if kernel_size < 1 or not kernel_size % 2:
+            raise ValueError(f"kernel_size={kernel_size} must be positive and odd")
         self.scale = nn.Parameter(torch.ones(()))
         self.dropout = dropout
         self.blocks = nn.ModuleList(

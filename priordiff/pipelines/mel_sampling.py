@@ -38,16 +38,18 @@ def mel_of_sentence(
         generator: source of noise.
         speaker: index.
         speed: as in a call of the pipeline, and so are the others.
-        pitch_shift: in semitones.
-        temperature: of the noise.
+        pitch_shift: in semitones, −48 to 48.
+        temperature: of the noise, 0 to 10.
         num_inference_steps: None for those of the pipeline; without a scheduler there are none.
         solver: None for that of the pipeline.
 
     Raises:
         ValueError: if one of them does not fit the pipeline.
     """
-    if not temperature >= 0:
-        raise ValueError(f"temperature={temperature}, expected at least 0")
+    if not 0 <= temperature <= 10:
+        raise ValueError(f"temperature={temperature}, expected 0 to 10")
+    if not -48 <= pitch_shift <= 48:
+        raise ValueError(f"pitch_shift={pitch_shift}, expected -48 to 48 semitones")
     encoder, config = pipeline.encoder, pipeline.config
     encoded = encoder(
         symbols[None].to(encoder.device),

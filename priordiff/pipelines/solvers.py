@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
@@ -75,10 +76,18 @@ def taking_prior(scheduler: Any) -> Any:
 def checked_steps(scheduler: Any, num_inference_steps: int) -> int:
     """The number of sampling steps, if the scheduler has as many.
 
+    Of as many as the training had, two of a multistep solver's may be the same one, and it would divide by
+    the difference of their noise levels.
+
     Raises:
         ValueError: if it is not positive, or more than the steps of the training.
     """
-    most = scheduler.config.get("num_train_timesteps", num_inference_steps)
-    if not 1 <= num_inference_steps <= most:
-        raise ValueError(f"num_inference_steps={num_inference_steps}, expected 1 to {most}, as in training")
+    config = scheduler.config
+    most = trained = config.get("num_train_timesteps", num_inference_steps)
+    if "solver_order" in config and config.get("timestep_spacing") == "linspace":
+        most = max(1, most - 1)
+    if not isinstance(num_inference_steps, Integral) or not 1 <= num_inference_steps <= most:
+        raise ValueError(
+            f"num_inference_steps={num_inference_steps}, expected 1 to {most} after a training of {trained}"
+        )
     return num_inference_steps

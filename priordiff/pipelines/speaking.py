@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from priordiff.audio.symbols import SymbolTable
 __all__ = [
     "TextToSpeechOutput",
     "check_parts",
+    "generator_of",
     "joined",
     "parts_of_vocoder",
     "sentences_to_speak",
@@ -41,13 +43,20 @@ class TextToSpeechOutput(BaseOutput):
 
 
 def check_parts(
-    encoder: Any, decoder: Any, num_symbols: int, speakers: Sequence[str] | None, pitch_std: Sequence[float]
+    encoder: Any,
+    decoder: Any,
+    scheduler: Any,
+    num_symbols: int,
+    speakers: Sequence[str] | None,
+    pitch_std: Sequence[float],
 ) -> None:
     """Checks that the configurations of encoder and decoder fit each other and what is known of the data.
 
     Raises:
-        ValueError: if they do not.
+        ValueError: if they do not, or the decoder is a denoiser and there is no scheduler.
     """
+    if scheduler is None and "prior_condition" in decoder:
+        raise ValueError("scheduler is missing, but the decoder is a denoiser: give that of its training")
     if num_symbols != encoder.num_symbols:
         raise ValueError(
             f"symbols has {num_symbols} phonemes, but the encoder num_symbols={encoder.num_symbols}: they "
@@ -107,12 +116,26 @@ def sentences_to_speak(text: Any, phonemes: Any, table: SymbolTable, voice: str)
     if (text is None) == (phonemes is None):
         raise ValueError("give exactly one of text and phonemes")
     if text is not None:
-        texts = [text] if isinstance(text, str) else list(text)
-        return [spoken_sentences(each, table, voice) for each in texts]
-    sentences = [phonemes] if len(phonemes) and isinstance(phonemes[0], str) else phonemes
-    if not sentences or not all(sentences):
+        is_several = isinstance(text, Iterable) and not isinstance(text, str | bytes)
+        return [spoken_sentences(each, table, voice) for each in (text if is_several else [text])]
+    listed = list(phonemes)
+    sentences = [listed] if all(isinstance(each, str) for each in listed) else [*map(list, listed)]
+    if not all(sentences):
         raise ValueError("phonemes is empty, or one of its sentences is: expected at least one phoneme")
-    return [[list(sentence)] for sentence in sentences]
+    return [[sentence] for sentence in sentences]
+
+
+def generator_of(seed: Any) -> torch.Generator | None:
+    """The source of noise that a seed stands for; None for the global one.
+
+    Raises:
+        ValueError: if it is no integer of 64 bits.
+    """
+    if seed is None:
+        return None
+    if not isinstance(seed, Integral) or not -(2**63) <= int(seed) < 2**64:
+        raise ValueError(f"seed={seed!r}, expected an integer of 64 bits, or None")
+    return torch.Generator().manual_seed(int(seed))
 
 
 def speaker_index(speaker: str | int | None, speakers: Sequence[str] | None) -> int:
@@ -124,10 +147,12 @@ def speaker_index(speaker: str | int | None, speakers: Sequence[str] | None) -> 
     names = [""] if speakers is None else list(speakers)
     if speaker is None:
         return 0
-    if isinstance(speaker, int) and 0 <= speaker < len(names):
-        return speaker
+    if isinstance(speaker, Integral) and 0 <= int(speaker) < len(names):
+        return int(speaker)
     if speaker in names:
         return names.index(speaker)
+    if speakers is None:
+        raise ValueError(f"speaker={speaker!r}, but there is one speaker, who has no name: leave it out")
     raise ValueError(f"speaker={speaker!r}, expected one of {', '.join(map(repr, names))}")
 
 

@@ -18,6 +18,7 @@ from priordiff.pipelines.solvers import taking_prior, with_solver
 from priordiff.pipelines.speaking import (
     TextToSpeechOutput,
     check_parts,
+    generator_of,
     joined,
     parts_of_vocoder,
     sentences_to_speak,
@@ -91,7 +92,7 @@ class TextToSpeechPipeline(ChoosesScheduler, DiffusionPipeline):
         super().__init__()
         self._table = SymbolTable(symbols or ())
         pitch_std = [_PITCH_STD] * encoder.config.num_speakers if pitch_std is None else list(pitch_std)
-        check_parts(encoder.config, decoder.config, len(self._table), speakers, pitch_std)
+        check_parts(encoder.config, decoder.config, scheduler, len(self._table), speakers, pitch_std)
         if scheduler is not None:
             scheduler = taking_prior(scheduler)
         for module in (encoder, decoder, estimator):
@@ -153,12 +154,12 @@ class TextToSpeechPipeline(ChoosesScheduler, DiffusionPipeline):
             text: one or several, of any length.
             phonemes: instead of texts, the phonemes of one sentence or of several.
             speaker: name or index, if the encoder has several; the first by default.
-            speed: 2 speaks twice as fast.
-            pitch_shift: in semitones.
-            temperature: scales the noise that the mel frames are made of; less is smoother.
+            speed: 2 speaks twice as fast; 0.1 to 10.
+            pitch_shift: in semitones, −48 to 48.
+            temperature: scales the noise that the mel frames are made of, 0 to 10; less is smoother.
             seed: of the noise of each text, so that it becomes the same speech in any batch; None for noise
                 that differs each time.
-            pause: between sentences, in seconds.
+            pause: between sentences, in seconds, 0 to 60.
             num_inference_steps: steps of the sampler, those of the pipeline by default.
             solver: instead of the pipeline's.
             return_dict: False for a plain tuple.
@@ -166,8 +167,8 @@ class TextToSpeechPipeline(ChoosesScheduler, DiffusionPipeline):
         Raises:
             ValueError: if an argument does not fit the pipeline; the message names it.
         """
-        if not pause >= 0:
-            raise ValueError(f"pause={pause}, expected at least 0 seconds")
+        if not 0 <= pause <= 60:
+            raise ValueError(f"pause={pause}, expected 0 to 60 seconds")
         options: dict[str, Any] = {
             "speaker": speaker_index(speaker, self.config.speakers),
             "speed": speed,
@@ -178,14 +179,14 @@ class TextToSpeechPipeline(ChoosesScheduler, DiffusionPipeline):
         }
         audios, mels, spoken = [], [], []
         for sentences in sentences_to_speak(text, phonemes, self._table, self.config.voice):
-            generator = None if seed is None else torch.Generator().manual_seed(seed)
+            generator = generator_of(seed)
             pieces = [self._speak(each, generator, **options) for each in sentences]
             mels.append(torch.cat([mel for _, mel, _ in pieces], dim=-1))
             spoken.append([symbol for _, _, symbols in pieces for symbol in symbols])
             if self._vocoder is not None:
                 audios.append(joined([audio for audio, _, _ in pieces], round(pause * self.sample_rate)))
         heard = None if self._vocoder is None else audios
-        output = TextToSpeechOutput(heard, mels, phonemes=spoken, sample_rate=self.sample_rate)
+        output = TextToSpeechOutput(heard, mels, spoken, self.sample_rate)
         return output if return_dict else output.to_tuple()
 
     @torch.no_grad()
@@ -207,8 +208,7 @@ class TextToSpeechPipeline(ChoosesScheduler, DiffusionPipeline):
         """
         if self._vocoder is None:
             raise ValueError("this pipeline has no vocoder: call it for mel frames, or take with_vocoder(…)")
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        index = speaker_index(speaker, self.config.speakers)
+        generator, index = generator_of(seed), speaker_index(speaker, self.config.speakers)
         for sentence in each_spoken_sentence(text, self._table, self.config.voice):
             yield self._speak(sentence, generator, index, **options)[0]
 

@@ -61,3 +61,15 @@ def test_a_folder_without_fitting_grids_is_an_error(folder: Path) -> None:
         AlignedCorpus.read(audio(folder), folder / "textgrids", tier="ipa")
     with pytest.raises(ValueError, match="1 alignments for 3 recordings"):
         AlignedCorpus(audio(folder), [Alignment(("a",), (0.0,), 1.0)])
+
+
+def test_a_warning_about_many_recordings_names_the_first(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("priordiff.audio.aligned_corpus._NAMED", 1)
+    for name in ("demo-0001", "demo-0003"):
+        (folder / "textgrids" / f"{name}.TextGrid").unlink()
+    AlignedCorpus.read(audio(folder), folder / "textgrids")
+    (message,) = (message for message in caplog.messages if "alignment" in message)
+    assert "left out 2 of 3" in message
+    assert message.endswith("demo-0001.TextGrid; …")

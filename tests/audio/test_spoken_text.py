@@ -27,6 +27,22 @@ def test_a_text_without_a_sound_is_refused(text: str) -> None:
 
 def test_sentences_without_a_sound_are_left_out() -> None:
     assert len(spoken_sentences("Hello! 😀. ... Hello.", TABLE)) == 2
+    unknown = "ᎠᎡ"  # letters that espeak-ng has no name for
+    assert len(spoken_sentences(f"Hello! {unknown}. Hello.", TABLE)) == 2
+    with pytest.raises(ValueError, match="can be spoken, expected words"):
+        spoken_sentences(unknown, TABLE)
+
+
+def test_a_sentence_of_which_no_phoneme_was_learned_is_left_out_and_a_text_of_such_is_refused() -> None:
+    with pytest.warns(UserWarning, match="left out"):
+        assert len(spoken_sentences("Hello. Ash. Hello.", TABLE)) == 2
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(
+            ValueError, match=r"has learned no phoneme of 'Ash\.', expected a text in its language"
+        ),
+    ):
+        spoken_sentences("Ash.", TABLE)
 
 
 @pytest.mark.filterwarnings("ignore:left out")

@@ -19,6 +19,14 @@ from priordiff.audio.text import in_words, sentences_of
         ("“It’s”—she said—‘fine’…", "\"It's\", she said, 'fine'."),
         ("2 m² at 20°C", "two square meters at twenty degrees Celsius"),
         ("a well-known fact - really", "a well-known fact, really"),
+        ("a - - - - b", "a, b"),
+        ("don´t, don`t", "don't, don't"),
+        ("one😀two", "one two"),
+        ("Ｈｅｌｌｏ, 𝐲𝐨𝐮 Ⓐ", "Hello, you A"),
+        ("٣ + １२ + ५", "three plus twelve plus five"),
+        ("Chapter one . . . . . . . . 9", "Chapter one . nine"),
+        ("Wait" + "." * 300, "Wait."),
+        ("_" * 80 + " yes " + "=" * 80, "underscore yes equal sign"),
     ],
 )
 def test_what_is_written_becomes_what_is_said(written: str, spoken: str) -> None:

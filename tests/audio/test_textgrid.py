@@ -102,3 +102,12 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     file.write_text(MFA, encoding="utf-8")
     with pytest.raises(ValueError, match=r"has the tiers 'words', 'phones', expected one .* 'ipa'"):
         read_textgrid(file, tier="ipa")
+
+
+def test_a_tier_of_points_is_refused(tmp_path: Path) -> None:
+    textgrid = pytest.importorskip("praatio.textgrid")
+    grid = textgrid.Textgrid(0, 1.0)
+    grid.addTier(textgrid.PointTier("phones", [(0.25, "a"), (0.5, "b")], 0, 1.0))
+    grid.save(str(tmp_path / "a.TextGrid"), "long_textgrid", includeBlankSpaces=True)
+    with pytest.raises(ValueError, match="has points in its tier 'phones', expected intervals"):
+        read_textgrid(tmp_path / "a.TextGrid")

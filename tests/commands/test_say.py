@@ -96,6 +96,12 @@ def test_a_speaker_without_a_name_is_given_by_its_index(voice: Path) -> None:
     assert Path("bert.wav").read_bytes() == Path("1.wav").read_bytes()
 
 
+def test_the_bounds_of_a_manner_are_spoken(voice: Path) -> None:
+    for bounds in (("0.1", "0", "-48", "0"), ("10", "60", "48", "10")):
+        manner = zip(("speed", "pause", "pitch-shift", "temperature"), bounds, strict=True)
+        assert say(voice, TEXT, *(f"--{name}={value}" for name, value in manner)) == 0
+
+
 def test_only_one_sentence_of_a_text_is_in_memory(voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_disk = []
 
@@ -133,13 +139,16 @@ def test_an_interruption_leaves_nothing_behind(voice: Path, monkeypatch: pytest.
         (["..."], "nothing in '...' can be spoken"),
         (["two", "--speaker", "carl"], "speaker='carl', expected one of 'anna', 'bert'"),
         (["two", "--speaker", "2"], "speaker=2, expected one of"),
-        (["two", "--speed", "0"], "argument --speed: 0, expected a positive number"),
-        (["two", "--speed", "fast"], "argument --speed: fast, expected a number"),
-        (["two", "--speed", "nan"], "argument --speed: nan is not finite"),
-        (["two", "--pause", "-1"], "argument --pause: -1, expected at least 0"),
-        (["two", "--temperature", "-1"], "argument --temperature: -1, expected at least 0"),
+        (["two", "--speed", "0"], "argument --speed: 0, expected 0.1 to 10"),
+        (["two", "--speed", "1e-9"], "argument --speed: 1e-9, expected 0.1 to 10"),
+        (["two", "--speed", "fast"], "argument --speed: fast, expected 0.1 to 10"),
+        (["two", "--speed", "nan"], "argument --speed: nan, expected 0.1 to 10"),
+        (["two", "--pause", "-1"], "argument --pause: -1, expected 0 to 60"),
+        (["two", "--pause", "1e6"], "argument --pause: 1e6, expected 0 to 60"),
+        (["two", "--temperature", "-1"], "argument --temperature: -1, expected 0 to 10"),
+        (["two", "--pitch-shift", "inf"], "argument --pitch-shift: inf, expected -48 to 48"),
         (["two", "--seed", "-1"], "argument --seed: -1, expected 0 to"),
-        (["two", "--seed", "one"], "argument --seed: one, expected 0 to"),
+        (["two", "--seed", "1.5"], "argument --seed: 1.5, expected 0 to"),
         (["two", "--steps", "51"], "num_inference_steps=51, expected 1 to 50"),
         (["two", "--solver", "rk4"], "solver='rk4', expected one of"),
         (["two", "--output", "speech.aac"], "the extension .aac is unknown"),

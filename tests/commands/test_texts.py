@@ -30,6 +30,7 @@ def test_a_text_is_given_in_words_in_files_or_on_standard_input(
         (["-"], None, "the standard input is empty"),
         ([], b" \n", r"text\.txt is empty"),
         ([], b"ab\xff", r"text\.txt is no UTF-8 text, by its byte 2: save it as UTF-8"),
+        ([], "hi".encode("utf-16-le"), r"text\.txt holds zero bytes, as UTF-16 has"),
     ],
 )
 def test_what_is_no_text_is_named(
@@ -40,3 +41,9 @@ def test_what_is_no_text_is_named(
         (tmp_path / "text.txt").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         given_texts(words, None if content is None else [tmp_path / "text.txt"])
+
+
+def test_a_closed_standard_input_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ValueError, match="the standard input is empty"):
+        given_texts(["-"], None)

@@ -107,7 +107,12 @@ def test_all_weights_learn() -> None:
         ({}, {"symbols": SYMBOLS, "speed": 0.0}, "speed=0.0"),
         ({"num_symbols": 0}, {}, "num_symbols=0"),
         ({"channels": 9}, {}, "channels=9 must be even"),
-        ({"kernel_size": 4}, {}, "kernel_size=4 must be odd"),
+        ({"channels": -2}, {}, "channels=-2 must be at least 1"),
+        ({"heads": 0}, {}, "heads=0 must be at least 1"),
+        ({"kernel_size": 4}, {}, "kernel_size=4 must be positive and odd"),
+        ({"kernel_size": -1}, {}, "kernel_size=-1 must be positive and odd"),
+        ({"dropout": float("nan")}, {}, "dropout=nan must lie in 0…1"),
+        ({"predictor_dropout": 2.0}, {}, r"predictor_dropout=2\.0 must lie in 0…1"),
     ],
 )
 def test_what_does_not_fit_is_named(options: dict, arguments: dict, message: str) -> None:

@@ -139,8 +139,18 @@ def test_a_vocoder_remembers_its_solver_and_its_steps(
         sample(loaded, solver="ddpm"), sample(make_vocoder(), solver="ddpm", num_inference_steps=3)
     )
     assert isinstance(loaded.model, LappedConvNeXt)
-    with pytest.raises(ValueError, match="num_inference_steps=0, expected 1 to 50"):
+    with pytest.raises(ValueError, match="num_inference_steps=0, expected 1 to 49"):
         sample(loaded, num_inference_steps=0)
+
+
+@pytest.mark.parametrize(
+    ("solver", "most"), [("ddpm", 50), ("ddim", 50), ("dpm++", 49), ("sde-dpm++", 49), ("unipc", 49)]
+)
+def test_the_most_steps_that_a_solver_takes_give_finite_samples(solver: str, most: int) -> None:
+    vocoder = make_vocoder()
+    assert sample(vocoder, solver=solver, num_inference_steps=most).isfinite().all()
+    with pytest.raises(ValueError, match=f"expected 1 to {most} after a training of 50"):
+        sample(vocoder, solver=solver, num_inference_steps=most + 1)
 
 
 def test_a_scheduler_that_is_assigned_is_the_one_that_samples() -> None:

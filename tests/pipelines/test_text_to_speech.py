@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 
@@ -109,6 +110,15 @@ def test_phonemes_may_be_given() -> None:
     assert torch.equal(pipeline(phonemes=spoken[0], seed=0).audios[0], by_phonemes.audios[0])
 
 
+def test_texts_and_phonemes_may_come_from_a_generator_and_seeds_from_numpy() -> None:
+    pipeline = make()
+    expected = pipeline(["Hello.", "Two."], seed=3)
+    texts = pipeline((text for text in ("Hello.", "Two.")), seed=np.int64(3))
+    phonemes = pipeline(phonemes=(symbol for symbol in ("_", "t", "ˈuː", ".")), seed=3)
+    assert torch.equal(texts.audios[0], expected.audios[0])
+    assert torch.equal(phonemes.audios[0], expected.audios[1])
+
+
 def test_speed_pitch_and_temperature_change_the_speech() -> None:
     pipeline = make()
     plain = pipeline("Hello there.", seed=0)
@@ -206,15 +216,23 @@ def test_without_a_vocoder_there_are_mel_frames_alone() -> None:
         ({}, "exactly one of text and phonemes"),
         ({"text": "a", "phonemes": ["t"]}, "exactly one of text and phonemes"),
         ({"text": "..."}, "can be spoken"),
+        ({"text": ["two", 2]}, "text=2, expected a str"),
+        ({"text": b"two"}, "text=b'two', expected a str"),
         ({"phonemes": []}, "phonemes is empty"),
         ({"phonemes": ["x"]}, "unknown phonemes x"),
         ({"text": "two", "speed": 0}, "speed=0"),
+        ({"text": "two", "speed": 1e-9}, "speed=1e-09, expected 0.1 to 10"),
         ({"text": "two", "temperature": -1}, "temperature=-1"),
+        ({"text": "two", "temperature": float("inf")}, "temperature=inf, expected 0 to 10"),
+        ({"text": "two", "pitch_shift": float("nan")}, "pitch_shift=nan, expected -48 to 48"),
         ({"text": "two", "num_inference_steps": 51}, "num_inference_steps=51"),
         ({"text": "two", "num_inference_steps": 0}, "num_inference_steps=0"),
+        ({"text": "two", "num_inference_steps": 2.0}, "num_inference_steps=2.0, expected 1 to"),
+        ({"text": "two", "seed": 2**64}, "seed=18446744073709551616, expected an integer of 64 bits"),
         ({"text": "two", "pause": -1.0}, "pause=-1.0"),
         ({"text": "two", "solver": "rk4"}, "solver='rk4'"),
-        ({"text": "two", "speaker": 1}, "speaker=1"),
+        ({"text": "two", "pause": 1e9}, "pause=1000000000.0, expected 0 to 60"),
+        ({"text": "two", "speaker": 1}, "speaker=1, but there is one speaker, who has no name"),
     ],
 )
 def test_what_does_not_fit_is_an_error_in_one_line(arguments: dict, message: str) -> None:
@@ -228,6 +246,8 @@ def test_parts_that_do_not_fit_are_named() -> None:
     decoder = MelTransformer(8, 8, layers=1)
     with pytest.raises(ValueError, match="symbols has 2 phonemes, but the encoder num_symbols=3"):
         TextToSpeechPipeline(encoder, decoder, symbols=["a", "b"])
+    with pytest.raises(ValueError, match="scheduler is missing, but the decoder is a denoiser"):
+        TextToSpeechPipeline(encoder, MelDiffWave(8, 8, 8, 2), symbols=["a", "b", "c"])
     with pytest.raises(ValueError, match="2 speakers and 1 pitch_std, but the encoder has num_speakers=1"):
         TextToSpeechPipeline(encoder, decoder, symbols=["a", "b", "c"], speakers=["x", "y"])
     with pytest.raises(ValueError, match="mel has n_mels=9, but the model n_mels=8"):
