@@ -32,14 +32,17 @@ def pretrained_vocoder() -> VocoderPipeline:
 def pretrained_voice() -> TextToSpeechPipeline:
     """The voice that comes with the package: text to speech, with the vocoder of `pretrained_vocoder`.
 
+    [How it was trained, and how good it is](../examples/acoustic.md#a-natural-voice).
     Its weights are stored in half precision, and computed with in float32.
 
     Raises:
         FileNotFoundError: if this version of the package has no voice.
 
     Example:
-        >>> voice = pretrained_voice()  # doctest: +SKIP
-        >>> speech = voice("Hello, you two!", seed=0).audios[0]  # doctest: +SKIP
+        >>> voice = pretrained_voice()
+        >>> speech = voice("Hello, you two!", seed=0).audios[0]
+        >>> 0.5 < len(speech) / voice.sample_rate < 3
+        True
     """
     folder = _FOLDER / "acoustic"
     if not (folder / "model_index.json").is_file():
