@@ -11,7 +11,7 @@ from priordiff.audio.alignment import Alignment
 from priordiff.audio.corpus import AudioCorpus
 from priordiff.audio.textgrid import read_textgrid
 
-__all__ = ["AlignedCorpus"]
+__all__ = ["AlignedCorpus", "first_reasons"]
 
 _logger = logging.getLogger(__name__)
 
@@ -83,8 +83,8 @@ class AlignedCorpus:
             raise ValueError(f"no recording has an alignment in {directory} that fits; {problems[0]}")
         if problems:
             left_out = f"{len(problems)} of {len(audio)}"
-            told = "; ".join(problems[:_NAMED]) + ("; …" if len(problems) > _NAMED else "")
-            _logger.warning("left out %s recordings without an alignment: %s", left_out, told)
+            reasons = first_reasons(problems)
+            _logger.warning("left out %s recordings without an alignment: %s", left_out, reasons)
         return cls(audio.select(fitting), alignments)
 
     def __len__(self) -> int:
@@ -94,6 +94,11 @@ class AlignedCorpus:
         """A corpus of some of the recordings."""
         chosen = list(indices)
         return AlignedCorpus(self.audio.select(chosen), [self.alignments[index] for index in chosen])
+
+
+def first_reasons(reasons: Sequence[str]) -> str:
+    """What a warning tells of why recordings are left out, which may be thousands."""
+    return "; ".join(reasons[:_NAMED]) + ("; …" if len(reasons) > _NAMED else "")
 
 
 def _check_end(alignment: Alignment, seconds: float) -> None:

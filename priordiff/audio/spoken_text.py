@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 
-from priordiff.audio.pauses import BLANK, MARKS, PAUSE
+from priordiff.audio.pauses import BLANK, MARKS, PAUSE, SILENT
 from priordiff.audio.phonemes import STRESS_MARKS, phonemes_if_any
 from priordiff.audio.symbols import SymbolTable
 from priordiff.audio.text import in_words, sentences_of
@@ -61,7 +61,7 @@ def each_spoken_sentence(text: str, table: SymbolTable, voice: str = "en-us") ->
     nothing = True
     for phonemes in _each_in_symbols(text, voice):
         known = known_phonemes(phonemes, table)
-        if all(symbol in (PAUSE, BLANK, *MARKS) for symbol in known):
+        if SILENT.issuperset(known):
             continue
         nothing = False
         yield known

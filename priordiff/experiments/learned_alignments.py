@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from priordiff.audio import AlignedCorpus, AlignmentFeatures, AudioCorpus, write_textgrid
+from priordiff.audio.aligned_corpus import first_reasons
 from priordiff.experiments.aligner import FittedPhonemes, PhonemeAligner
 from priordiff.experiments.readings import Reading, read_texts
 from priordiff.files import atomic_path
@@ -31,7 +32,6 @@ _LEFT_OUT = "left_out.json"
 # in corpora of several voices and of one.
 _MISFIT_LIMIT = 10.0
 _SMALLEST_DEVIATION = 0.1  # nats: a handful of recordings may happen to fit equally well
-_NAMED = 5  # recordings whose reason a warning tells; the file has all
 
 
 @dataclass
@@ -170,10 +170,9 @@ def read_learned(audio: AudioCorpus, folder: Path) -> AlignedCorpus:
     if not kept:
         raise ValueError(_nothing_fits(left_out, audio))
     if reasons:
-        told = "; ".join(reasons[:_NAMED]) + ("; …" if len(reasons) > _NAMED else "")
         left_out_of = f"{len(reasons)} of {len(audio)}"
         message = "left out %s recordings, which could not be aligned: %s (all are in %s)"
-        _logger.warning(message, left_out_of, told, folder / _LEFT_OUT)
+        _logger.warning(message, left_out_of, first_reasons(reasons), folder / _LEFT_OUT)
     return AlignedCorpus.read(audio.select(kept), folder)
 
 

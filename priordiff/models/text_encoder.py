@@ -92,8 +92,12 @@ class TextEncoder(ModelMixin, ConfigMixin):
         predictor_dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        check_sizes(num_symbols=num_symbols, num_speakers=num_speakers, channels=channels)
-        check_sizes(predictor_channels=predictor_channels)
+        check_sizes(
+            num_symbols=num_symbols,
+            num_speakers=num_speakers,
+            channels=channels,
+            predictor_channels=predictor_channels,
+        )
         check_probabilities(predictor_dropout=predictor_dropout)
         self.symbols = nn.Embedding(num_symbols + 1, channels, padding_idx=0)
         nn.init.normal_(self.symbols.weight, std=channels**-0.5)
