@@ -137,7 +137,7 @@ class AcousticConfig:
         kind: a key of `KINDS`.
         compare: the kinds of the models that are trained beside it, with the same data, seeds and steps.
         crop_frames: mel frames of a training sample, of which the encoder sees the whole text.
-        network: the denoiser: "diffwave", as published, or "convnext", which learns in fewer steps.
+        network: the denoiser: "diffwave", as published, or "convnext", which the demo has.
     """
 
     kind: str = "prior"

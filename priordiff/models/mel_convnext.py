@@ -1,4 +1,4 @@
-"""ConvNeXt on mel frames: a fast denoiser of acoustic models."""
+"""ConvNeXt on mel frames: a denoiser of acoustic models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["MelConvNeXt"]
 
 
 class MelConvNeXt(ModelMixin, ConfigMixin):
-    r"""ConvNeXt blocks on mel frames: takes the place of `MelDiffWave`, and learns in fewer steps.
+    r"""ConvNeXt blocks on mel frames: a denoiser that may stand where `MelDiffWave` stands.
 
     The noisy frame and its condition are projected together, and a stack of
     [ConvNeXt blocks][priordiff.models.ConvNeXtBlock], each modulated by the diffusion step, predicts the
