@@ -24,6 +24,8 @@ __all__ = [
 
 _EXIT_BAD_INPUT, _EXIT_INTERRUPTED = 2, 130
 _SEEDS = "--seeds"
+# They inform of each mark that they leave as it is, and of each sound that they hear.
+_TALKATIVE = ("kitten_text_processing", "faster_whisper")
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -88,6 +90,8 @@ def run_command_line(
         The exit status: 2 after bad input, 130 after an interruption.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     warnings.formatwarning = _warning_in_one_line
     _spin_briefly()

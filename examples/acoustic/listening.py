@@ -16,6 +16,7 @@ from torch import Tensor
 from acoustic.configuration import AcousticConfig
 from acoustic.data import AcousticDataset
 from priordiff import VocoderPipeline
+from priordiff.audio.mel import log_mel_range
 from priordiff.audio.metrics import average_scores, evaluate_alone, fundamental_frequency, warped_distances
 from priordiff.commands.models import load_vocoder
 from priordiff.models.frames import log_mel_of_standardized
@@ -71,9 +72,10 @@ class Listener:
         if self.vocoder is None:
             return []
         waveforms = []
+        low, high = log_mel_range(self.vocoder.config.mel)  # which the noise of a prior may leave
         for seed, mel in enumerate(mels):
             generator = torch.Generator().manual_seed(seed)
-            (audios,) = self.vocoder(mel[None], generator=generator, return_dict=False)
+            (audios,) = self.vocoder(mel[None].clamp(low, high), generator=generator, return_dict=False)
             waveforms.append(audios[0].cpu())
         return waveforms
 

@@ -12,19 +12,34 @@ from torch import Tensor, nn
 
 from priordiff.audio._extra import require
 
-__all__ = ["LogMelSpectrogram", "foreign_log_mels", "mel_filter_bank"]
+__all__ = ["LogMelSpectrogram", "foreign_log_mels", "log_mel_range", "mel_filter_bank"]
 
 _SMALLEST_MAGNITUDE = 1e-5
 # In nepers: a network that predicts log-mel frames goes a little beyond those that it was trained on.
 _RANGE_TOLERANCE = 1.0
 
 
-def foreign_log_mels(log_mels: Iterable[Tensor], parameters: Mapping[str, Any]) -> str | None:
-    r"""Says why frames cannot be those of `LogMelSpectrogram`: some leave the range of its values.
+def log_mel_range(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    r"""The least and the greatest value that `LogMelSpectrogram` can give.
 
     No waveform in [−1, 1] gives less than $\log 10^{-5}$. No bin's magnitude exceeds the sum of the Hann
     window, `win_length` / 2, and a filter of unit area over bins of `sample_rate` / `n_fft` Hz sums to about
     `n_fft` / `sample_rate`, a narrow one to less than twice as much.
+
+    Args:
+        parameters: those of `LogMelSpectrogram`, by name.
+
+    Example:
+        >>> low, high = log_mel_range({"sample_rate": 22050, "n_fft": 1024, "win_length": 1024})
+        >>> f"{low:.1f} to {high:.1f}"
+        '-11.5 to 3.9'
+    """
+    greatest = parameters["win_length"] * parameters["n_fft"] / parameters["sample_rate"]
+    return math.log(_SMALLEST_MAGNITUDE), math.log(greatest)
+
+
+def foreign_log_mels(log_mels: Iterable[Tensor], parameters: Mapping[str, Any]) -> str | None:
+    """Says why frames cannot be those of `LogMelSpectrogram`: some leave `log_mel_range`.
 
     Args:
         log_mels: frames of any shape.
@@ -40,8 +55,7 @@ def foreign_log_mels(log_mels: Iterable[Tensor], parameters: Mapping[str, Any]) 
     """
     extremes = torch.stack([torch.stack(log_mel.aminmax()) for log_mel in log_mels])
     smallest, largest = extremes.min().item(), extremes.max().item()
-    low = math.log(_SMALLEST_MAGNITUDE)
-    high = math.log(parameters["win_length"] * parameters["n_fft"] / parameters["sample_rate"])
+    low, high = log_mel_range(parameters)
     if low - _RANGE_TOLERANCE <= smallest and largest <= high + _RANGE_TOLERANCE:
         return None
     return (

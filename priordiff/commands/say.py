@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import time
 from itertools import chain
@@ -32,8 +31,6 @@ def run_say(arguments: argparse.Namespace) -> int:
     paths = audio_destinations([text.name for text in texts], arguments.output)
     for package, extra in _PACKAGES.items():
         require(package, extra)  # before a model is loaded
-    # It informs of each mark that it leaves as it is.
-    logging.getLogger("kitten_text_processing").setLevel(logging.WARNING)
     voice = load_voice(arguments.model)
     manner = {
         "speaker": _name_or_index(arguments.speaker, voice.config.speakers or ()),

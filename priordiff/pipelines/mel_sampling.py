@@ -11,6 +11,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from priordiff.audio.mel import log_mel_range
 from priordiff.estimators import PriorEstimator
 from priordiff.models import EncodedText, MelConvNeXt, MelDiffWave
 from priordiff.models.frames import log_mel_of_standardized
@@ -63,7 +64,8 @@ def mel_of_sentence(
         scheduler, steps = pipeline.scheduler_of_call(num_inference_steps, solver)
         scheduler.set_timesteps(**steps, device=encoder.device)
         frames = sample_mel(encoded, pipeline.decoder, scheduler, pipeline.estimator, generator, temperature)
-    return log_mel_of_standardized(frames.float())[0], encoded.durations[0].tolist()
+    mel = log_mel_of_standardized(frames.float())[0].clamp(*log_mel_range(config.mel))
+    return mel, encoded.durations[0].tolist()
 
 
 def sample_mel(
