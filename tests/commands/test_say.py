@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,6 @@ from priordiff import TextToSpeechPipeline
 from priordiff.commands import main
 from tests.pipelines.test_text_to_speech import make
 from tests.refusals import Refuse
-
-# Random networks make frames that no recording has.
-pytestmark = pytest.mark.filterwarnings("ignore:log-mel frames range")
 
 TEXT = "Hello there! Two."
 
@@ -116,14 +114,19 @@ def test_only_one_sentence_of_a_text_is_in_memory(voice: Path, monkeypatch: pyte
     assert len(samples("speech.wav")) == 24000
 
 
-def test_an_interruption_leaves_nothing_behind(voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_nothing_behind(
+    voice: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
     def stream(self: TextToSpeechPipeline, text: str, **options: object) -> Iterator[torch.Tensor]:
         yield torch.zeros(8000)
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     Path("there.wav").write_bytes(b"mine")
     monkeypatch.setattr(TextToSpeechPipeline, "stream", stream)
-    assert say(voice, TEXT, "--output", "there.wav") == 130
+    before = signal.getsignal(number)
+    assert say(voice, TEXT, "--output", "there.wav") == status
+    assert signal.getsignal(number) is before
     assert [path.name for path in Path.cwd().iterdir()] == ["there.wav"]
     assert Path("there.wav").read_bytes() == b"mine"
 

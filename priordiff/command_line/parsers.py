@@ -1,31 +1,18 @@
-"""Commands from a shell: arguments in, exit status out, bad input named in one line."""
+"""Parsers of arguments that name in one line what they can't parse."""
 
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = [
-    "Command",
-    "CommandParser",
-    "experiment_parser",
-    "named_configurations",
-    "overview_parser",
-    "run_command_line",
-]
+from priordiff.command_line.running import EXIT_BAD_INPUT, Command
 
-_EXIT_BAD_INPUT, _EXIT_INTERRUPTED = 2, 130
+__all__ = ["CommandParser", "experiment_parser", "named_configurations", "overview_parser"]
+
 _SEEDS = "--seeds"
-# They inform of each mark that they leave as it is, and of each sound that they hear.
-_TALKATIVE = ("kitten_text_processing", "faster_whisper")
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -46,99 +33,7 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(_EXIT_BAD_INPUT, f"error: {message}; see {self.prog} --help\n")
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command: its arguments, and what is done with them.
-
-    Args:
-        parser: Of the arguments.
-        function: ``"module:name"`` of what takes the parsed arguments and returns the exit status. It is
-            imported when the command runs, so that help needs no package.
-    """
-
-    parser: argparse.ArgumentParser
-    function: str
-
-    def run(self, parsed: argparse.Namespace) -> int:
-        """Do it."""
-        module, _, name = self.function.partition(":")
-        function = getattr(import_module(module), name)
-        if diffusers := sys.modules.get("diffusers"):
-            diffusers.utils.logging.disable_progress_bar()  # of loading a model from a folder
-        return function(parsed)
-
-
-def run_command_line(
-    commands: Mapping[str, Command],
-    arguments: Sequence[str],
-    install: str,
-    overview: argparse.ArgumentParser | None = None,
-) -> int:
-    """Run a command; bad input is named in one line.
-
-    Args:
-        commands: By name.
-        arguments: Of the command line.
-        install: A command that installs what may be missing, and where it is to be run.
-        overview: Parser of arguments that do not begin with the name of a command, as `overview_parser` makes
-            it. None: they are arguments of the first command.
-
-    Returns:
-        The exit status: 2 after bad input, 130 after an interruption.
-    """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.captureWarnings(True)
-    warnings.formatwarning = _warning_in_one_line
-    _spin_briefly()
-    name, rest = next(iter(commands)), list(arguments)
-    if rest and rest[0] in commands:
-        name, *rest = rest
-    elif overview is not None:
-        overview.parse_args(rest)  # ends here but for no arguments at all
-        overview.print_help()
-        return 0
-    command = commands[name]
-    parsed = command.parser.parse_intermixed_args(rest)
-    try:
-        return command.run(parsed)
-    except (ValueError, OSError, ImportError, ArithmeticError) as error:
-        if os.environ.get("PRIORDIFF_TRACEBACK"):
-            raise
-        print(f"error: {_in_one_line(error, install)}", file=sys.stderr)
-        return _EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted: nothing is half-written", file=sys.stderr)
-        return _EXIT_INTERRUPTED
-
-
-def _spin_briefly() -> None:
-    """Keeps threads from spinning for long while they wait for each other.
-
-    They would take the processor from the one that they wait for as soon as anything else runs on the
-    machine, and a step then takes far longer. OpenMP reads this when torch is imported, which is later.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-def _warning_in_one_line(message: Any, *_: Any, **__: Any) -> str:
-    # What it is about, not where in the program it was found.
-    return f"warning: {' '.join(str(message).split())}"
-
-
-def _in_one_line(error: Exception, install: str) -> str:
-    if isinstance(error, BrokenPipeError) and not error.filename:
-        return "the reader of the standard output has gone: what was written until then is whole"
-    if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
-        return f"{error}: run {install}"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}; check path, permissions and free space"
-    return " ".join(str(error).split())
+        self.exit(EXIT_BAD_INPUT, f"error: {message}; see {self.prog} --help\n")
 
 
 def overview_parser(
