@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ __all__ = ["AlignmentConfig", "learn_alignments", "read_learned"]
 _logger = logging.getLogger(__name__)
 
 _VERSION = 1
+_READERS = ("kitten-text-processing", "espeakng-loader")
 _LEFT_OUT = "left_out.json"
 # Robust standard deviations above the median. Of right texts none lay beyond 8, of wrong ones none below 14,
 # in corpora of several voices and of one.
@@ -195,5 +197,6 @@ def _key(corpora: Sequence[AudioCorpus], config: AlignmentConfig) -> str:
     """Of all that alignments depend on."""
     recordings = [[asdict(each) for each in audio.recordings] for audio in corpora]
     settings = [config.voice, config.rounds, config.recordings]
-    content = json.dumps([_VERSION, corpora[0].sample_rate, settings, recordings])
+    readers = [importlib.metadata.version(package) for package in _READERS]
+    content = json.dumps([_VERSION, corpora[0].sample_rate, settings, readers, recordings])
     return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()

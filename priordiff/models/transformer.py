@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from priordiff.models.convnext import check_kernel_size
 from priordiff.models.frames import check_probabilities, check_sizes
 
 __all__ = ["FeedForwardTransformer", "sinusoidal_positions"]
@@ -51,8 +52,7 @@ class FeedForwardTransformer(nn.Module):
         check_probabilities(dropout=dropout)
         if channels % 2 or channels % heads:
             raise ValueError(f"channels={channels} must be even and a multiple of heads={heads}")
-        if kernel_size < 1 or not kernel_size % 2:
-            raise ValueError(f"kernel_size={kernel_size} must be positive and odd")
+        check_kernel_size(kernel_size)
         self.scale = nn.Parameter(torch.ones(()))
         self.dropout = dropout
         self.blocks = nn.ModuleList(
