@@ -65,13 +65,13 @@ def main() -> None:
             title = kind if steps is None else f"{kind}, {steps} evaluations"
             name = kind if steps is None else f"{kind}-{steps}"
             panels[name] = (title, speak(pipeline, symbols, item, steps).mel)
+    folder = arguments.output / "audio"
+    folder.mkdir(parents=True, exist_ok=True)
     _draw(panels, spread, arguments.output / "acoustic.png")
 
     sounds = dict(zip(panels, listener.sounds([mel for _, mel in panels.values()]), strict=True))
     voice = load_voice(arguments.voice)
     sounds |= {f"voice-{name}": voice(text, seed=0).audios[0] for name, text in _SAID.items()}
-    folder = arguments.output / "audio"
-    folder.mkdir(parents=True, exist_ok=True)
     for name, waveform in sounds.items():
         audible = (waveform / waveform.abs().max().clamp(min=1)).numpy()
         soundfile.write(folder / f"speech-{name}.mp3", audible, voice.sample_rate, format="MP3")

@@ -6,7 +6,7 @@ import io
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -114,19 +114,27 @@ def test_only_one_sentence_of_a_text_is_in_memory(voice: Path, monkeypatch: pyte
     assert len(samples("speech.wav")) == 24000
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_nothing_behind(
-    voice: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def terminate() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("stop", "status"), [(interrupt, 130), (terminate, 143)])
+def test_what_is_stopped_leaves_nothing_behind(
+    voice: Path, monkeypatch: pytest.MonkeyPatch, stop: Callable[[], None], status: int
 ) -> None:
     def stream(self: TextToSpeechPipeline, text: str, **options: object) -> Iterator[torch.Tensor]:
         yield torch.zeros(8000)
-        signal.raise_signal(number)
+        stop()
 
     Path("there.wav").write_bytes(b"mine")
     monkeypatch.setattr(TextToSpeechPipeline, "stream", stream)
-    before = signal.getsignal(number)
+    before = signal.getsignal(signal.SIGTERM)
     assert say(voice, TEXT, "--output", "there.wav") == status
-    assert signal.getsignal(number) is before
+    assert signal.getsignal(signal.SIGTERM) is before
     assert [path.name for path in Path.cwd().iterdir()] == ["there.wav"]
     assert Path("there.wav").read_bytes() == b"mine"
 
