@@ -138,12 +138,14 @@ class AcousticConfig:
         compare: the kinds of the models that are trained beside it, with the same data, seeds and steps.
         crop_frames: mel frames of a training sample, of which the encoder sees the whole text.
         network: the denoiser: "diffwave", as published, or "convnext", which the demo has.
+        initial: folder of the `TextToSpeechPipeline` that the main model goes on from; null for none.
     """
 
     kind: str = "prior"
     compare: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
     crop_frames: int = 128
     network: str = "diffwave"
+    initial: str | None = None
     corpus: SpeechConfig = field(default_factory=SpeechConfig)
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     mel: MelConfig = field(default_factory=MelConfig)
@@ -166,4 +168,4 @@ class AcousticConfig:
 
     def of_kind(self, kind: str) -> AcousticConfig:
         """The configuration of a model that is compared with this one."""
-        return replace(self, kind=kind)
+        return replace(self, kind=kind, initial=self.initial if kind == self.kind else None)

@@ -15,6 +15,7 @@ from acoustic.corpus import SpokenCorpus
 from acoustic.data import NoisyUtteranceItem, collate_utterances
 from acoustic.judging import speak
 from acoustic.model import AcousticModel
+from acoustic.starting import start_from
 from priordiff import PhonemeEstimator, TextToSpeechPipeline
 from priordiff.audio.metrics import average_scores, warped_distances
 from priordiff.models.frames import log_mel_of_standardized
@@ -37,6 +38,8 @@ class AcousticTask:
         self.dataset = corpus.training
         torch.manual_seed(config.training.seed)
         self.model = AcousticModel(config, len(corpus.table), len(corpus.speakers))
+        if config.initial is not None:
+            start_from(self.model, config.initial, corpus.table.symbols, corpus.speakers)
         if isinstance(self.model.estimator, PhonemeEstimator):
             state = PartialState()
             self.model.estimator.moments.fit(

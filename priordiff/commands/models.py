@@ -12,7 +12,7 @@ from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline
 from priordiff.pipelines.loading import load_pipeline
 from priordiff.pretrained import pretrained_vocoder, pretrained_voice
 
-__all__ = ["load_vocoder", "load_voice"]
+__all__ = ["load_saved", "load_vocoder", "load_voice"]
 
 _Pipeline = TypeVar("_Pipeline", TextToSpeechPipeline, VocoderPipeline)
 
@@ -29,7 +29,7 @@ def load_vocoder(folder: Path | None, device: torch.device | None = None) -> Voc
         FileNotFoundError: if there is none; the message names what was looked for.
         ValueError: if it can't be loaded.
     """
-    vocoder = pretrained_vocoder() if folder is None else _loaded(VocoderPipeline, folder, "vocoder")
+    vocoder = pretrained_vocoder() if folder is None else load_saved(VocoderPipeline, folder, "vocoder")
     vocoder.set_progress_bar_config(disable=True)
     return vocoder.to(device or _accelerator())
 
@@ -45,7 +45,7 @@ def load_voice(folder: Path | None, device: torch.device | None = None) -> TextT
         FileNotFoundError: if there is none.
         ValueError: if it can't be loaded, or that vocoder is for other mel frames.
     """
-    voice = pretrained_voice() if folder is None else _loaded(TextToSpeechPipeline, folder, "voice")
+    voice = pretrained_voice() if folder is None else load_saved(TextToSpeechPipeline, folder, "voice")
     if voice.vocoder_model is None:
         try:
             voice = voice.with_vocoder(pretrained_vocoder())
@@ -54,7 +54,18 @@ def load_voice(folder: Path | None, device: torch.device | None = None) -> TextT
     return voice.to(device or _accelerator())
 
 
-def _loaded(kind: type[_Pipeline], folder: Path, called: str) -> _Pipeline:
+def load_saved(kind: type[_Pipeline], folder: Path, called: str) -> _Pipeline:
+    """Loads a pipeline.
+
+    Args:
+        kind: its class.
+        folder: as for `load_vocoder`.
+        called: what messages call it.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it can't be loaded.
+    """
     folder = _find(folder, called)
     try:
         if (name := kind.load_config(folder).get("_class_name")) != kind.__name__:
