@@ -10,6 +10,7 @@ from acoustic.aligning import aligned
 from acoustic.configuration import AcousticConfig
 from acoustic.data import AcousticDataset, Prosody
 from acoustic.listening import Listener, vocoder_of
+from acoustic.starting import symbols_of
 from priordiff.audio import AlignedCorpus, LogMelSpectrogram, SymbolTable, speakers_of
 from priordiff.experiments.speech import prepare_speech, speech_directory
 
@@ -40,7 +41,8 @@ def prepare_corpus(config: AcousticConfig) -> SpokenCorpus:
     vocoder = vocoder_of(config)  # an error before anything takes time
     recordings = prepare_speech(config.corpus, config.mel.sample_rate)
     training, validation = both = aligned(recordings, config.corpus, config.alignment)
-    table = SymbolTable.of(alignment.symbols for corpus in both for alignment in corpus.alignments)
+    spoken = [alignment.symbols for corpus in both for alignment in corpus.alignments]
+    table = SymbolTable.of([*spoken, symbols_of(config.initial)] if config.initial else spoken)
     known = speakers_of(speech_directory(config.corpus))
     names = [each.name for corpus in both for each in corpus.audio.recordings]
     spoken_by = {**_speakers_by_folder(names), **known}

@@ -38,14 +38,15 @@ class AcousticTask:
         self.dataset = corpus.training
         torch.manual_seed(config.training.seed)
         self.model = AcousticModel(config, len(corpus.table), len(corpus.speakers))
-        if config.initial is not None:
-            start_from(self.model, config.initial, corpus.table.symbols, corpus.speakers)
         if isinstance(self.model.estimator, PhonemeEstimator):
             state = PartialState()
             self.model.estimator.moments.fit(
                 (to_frames(item["symbols"][None], item["durations"][None]), item["mel"][None])
                 for item in self.dataset.items[state.process_index :: state.num_processes]
             )
+        if config.initial is not None:
+            present = {int(symbol) for item in self.dataset.items for symbol in item["symbols"]}
+            start_from(self.model, config.initial, corpus.table.symbols, corpus.speakers, present)
 
     def collate(self, items: list[NoisyUtteranceItem]) -> dict[str, Tensor]:
         return collate_utterances(items)

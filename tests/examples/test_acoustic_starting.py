@@ -14,7 +14,7 @@ from acoustic.__main__ import main
 from acoustic.configuration import AcousticConfig
 from acoustic.model import AcousticModel
 from acoustic.starting import start_from
-from priordiff import TextToSpeechPipeline
+from priordiff import PhonemeEstimator, TextToSpeechPipeline
 from priordiff.training import load_config
 from tests.examples.tiny import ACOUSTIC, as_overrides
 
@@ -26,9 +26,17 @@ def model_of(num_symbols: int = len(SYMBOLS), num_speakers: int = 1, **overrides
     return AcousticModel(config, num_symbols, num_speakers)
 
 
+def fitted(model: AcousticModel, offset: float = 0.0) -> AcousticModel:
+    if isinstance(model.estimator, PhonemeEstimator):
+        symbols = torch.arange(model.encoder.config.num_symbols + 1).repeat(20)[None]
+        mel = offset + torch.randn(1, 80, symbols.shape[1], generator=torch.Generator().manual_seed(0))
+        model.estimator.moments.fit([(symbols, mel)])
+    return model
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[AcousticModel, Path]:
-    model, folder = model_of(), tmp_path_factory.mktemp("saved")
+    model, folder = fitted(model_of()), tmp_path_factory.mktemp("saved")
     pipeline = TextToSpeechPipeline(
         model.encoder, model.decoder, model.scheduler, model.estimator, symbols=SYMBOLS
     )
@@ -40,12 +48,14 @@ def test_phonemes_are_found_by_their_names_and_new_ones_stay_as_they_were_drawn(
     saved: tuple[AcousticModel, Path],
 ) -> None:
     old, folder = saved
-    new = model_of(4)
+    new = fitted(model_of(4), offset=1.0)
     drawn = new.encoder.symbols.weight.detach().clone()
-    start_from(new, folder, ["c", "new", "a", "b"], [""])
+    start_from(new, folder, ["c", "new", "a", "b"], [""], present=[2, 3, 4])
     weights = new.encoder.symbols.weight
     torch.testing.assert_close(weights[[0, 1, 3, 4]], old.encoder.symbols.weight[[0, 3, 1, 2]])
     torch.testing.assert_close(weights[2], drawn[2])
+    assert torch.equal(new.estimator.moments.mean[1], old.estimator.moments.mean[3])  # "c", which no one says
+    assert not torch.equal(new.estimator.moments.mean[3], old.estimator.moments.mean[1])
     for own, other in zip(new.decoder.parameters(), old.decoder.parameters(), strict=True):
         torch.testing.assert_close(own, other)
 
@@ -53,7 +63,7 @@ def test_phonemes_are_found_by_their_names_and_new_ones_stay_as_they_were_drawn(
 def test_a_voice_becomes_one_of_several(saved: tuple[AcousticModel, Path]) -> None:
     old, folder = saved
     new = model_of(num_speakers=2)
-    start_from(new, folder, SYMBOLS, ["anna", "ben"])
+    start_from(new, folder, SYMBOLS, ["anna", "ben"], range(4))
     torch.testing.assert_close(new.encoder.symbols.weight, old.encoder.symbols.weight)
 
 
@@ -70,7 +80,7 @@ def test_what_does_not_fit_is_named(
     saved: tuple[AcousticModel, Path], overrides: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        start_from(model_of(**overrides), saved[1], SYMBOLS, [""])
+        start_from(model_of(**overrides), saved[1], SYMBOLS, [""], range(4))
 
 
 def test_a_folder_without_a_pipeline_is_one_line(
