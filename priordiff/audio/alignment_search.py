@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 
 __all__ = ["monotonic_durations"]
 
@@ -44,7 +44,7 @@ def monotonic_durations(log_likelihood: Tensor, num_phonemes: Tensor, num_frames
             f"item {item} has {int(num_phonemes[item])} phonemes in {int(num_frames[item])} frames, expected "
             "a frame for each at least"
         )
-    search = require("monotonic_alignment_search")
+    search = require("monotonic_alignment_search", "audio")
     with torch.no_grad():
         device = log_likelihood.device
         is_phoneme = torch.arange(phonemes, device=device) < num_phonemes.to(device)[:, None]

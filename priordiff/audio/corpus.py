@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from priordiff.audio.cache import CacheSettings, Recording, prepare_cache
+from priordiff.corpora import MappedArray
 
 __all__ = ["AudioCorpus"]
 
@@ -32,10 +32,9 @@ class AudioCorpus:
     ) -> None:
         self.sample_rate = sample_rate
         self.recordings = tuple(recordings)
-        self._samples_path = Path(samples_path)
         lengths = [recording.num_samples for recording in self.recordings]
         self._offsets = [0, *np.cumsum(lengths).tolist()][:-1]
-        self._samples = _map_samples(self._samples_path)
+        self._samples = MappedArray(samples_path, "float32")
 
     @classmethod
     def prepare(
@@ -109,7 +108,7 @@ class AudioCorpus:
                 f"no samples {start} to {start + length} in {recording.name}: it has {recording.num_samples}"
             )
         offset = self._offsets[index] + start
-        return torch.from_numpy(self._samples[offset : offset + length].copy())
+        return torch.from_numpy(self._samples.items[offset : offset + length].copy())
 
     def select(self, indices: Iterable[int]) -> AudioCorpus:
         """A corpus of some of the recordings, which shares this one's file."""
@@ -121,15 +120,3 @@ class AudioCorpus:
             _offsets=[self._offsets[index] for index in chosen],
         )
         return selection
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A pickled memory map would carry every sample with it.
-        return {name: value for name, value in self.__dict__.items() if name != "_samples"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._samples = _map_samples(self._samples_path)
-
-
-def _map_samples(path: Path) -> np.ndarray:
-    return np.memmap(path, dtype=np.float32, mode="r")

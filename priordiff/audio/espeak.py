@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 from priordiff.audio.pauses import PAUSE
 from priordiff.audio.utterance import Utterance
 
@@ -177,7 +177,7 @@ def _library(voice: str) -> Iterator[tuple[ctypes.CDLL, int]]:
     The synthesiser keeps state that its own espeak_Terminate does not reset (its flutter and noise run on):
     only a library that was loaded afresh speaks the same words in the same samples each time.
     """
-    espeakng_loader = require("espeakng_loader")
+    espeakng_loader = require("espeakng_loader", "audio")
     data_path = Path(espeakng_loader.get_data_path())
     with _lock:
         library = ctypes.CDLL(espeakng_loader.get_library_path())

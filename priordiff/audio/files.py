@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
+from priordiff.corpora import check_readable
 from priordiff.files import atomic_path
 
 __all__ = ["AUDIO_EXTENSIONS", "audio_writer", "read_audio", "write_audio"]
@@ -52,9 +53,9 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
         >>> read_audio(path, 22050).shape
         torch.Size([2205])
     """
-    soundfile, torchaudio = require("soundfile"), require("torchaudio")
+    soundfile, torchaudio = require("soundfile", "audio"), require("torchaudio", "audio")
     path = Path(path)
-    _check_readable(path)
+    check_readable(path, "audio")  # libsndfile would call it a "system error"
     try:
         samples, file_rate = soundfile.read(_name(path), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, MemoryError) as error:
@@ -80,16 +81,6 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
     return torchaudio.functional.resample(waveform, ratio.numerator, ratio.denominator)
 
 
-def _check_readable(path: Path) -> None:
-    if not path.is_file():
-        if path.is_symlink():
-            raise FileNotFoundError(f"{path} is a link to {os.readlink(path)}, which is no file or missing")
-        raise FileNotFoundError(f"no audio file at {path}")
-    # libsndfile would call it a "system error".
-    if not os.access(path, os.R_OK):
-        raise PermissionError(f"{path} cannot be read: change its permissions")
-
-
 def write_audio(path: str | os.PathLike[str], waveform: Tensor, sample_rate: int) -> None:
     """Writes a mono waveform atomically, in the format that the file's extension names.
 
@@ -112,7 +103,7 @@ def write_audio(path: str | os.PathLike[str], waveform: Tensor, sample_rate: int
         >>> len(read_audio(path, 22050))
         100
     """
-    require("soundfile")
+    require("soundfile", "audio")
     path = Path(path)
     # Encoded in memory first: libsndfile reports a full disk as an unspecific error, Python's own write names
     # it.
@@ -148,7 +139,7 @@ def audio_writer(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Cal
         >>> len(read_audio(path, 22050))
         300
     """
-    soundfile = require("soundfile")
+    soundfile = require("soundfile", "audio")
     path = Path(path)
     _encoder(io.BytesIO(), path, sample_rate).close()  # an error if it can't be encoded
     with atomic_path(path) as temporary:
@@ -162,7 +153,7 @@ def audio_writer(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Cal
 
 def _encoder(target: Any, path: Path, sample_rate: int) -> Any:
     """What encodes in the format that the extension of `path` names."""
-    soundfile = require("soundfile")
+    soundfile = require("soundfile", "audio")
     extension = path.suffix.lower()
     if extension not in AUDIO_EXTENSIONS:
         raise ValueError(f"cannot write {path}: its extension must be one of {', '.join(AUDIO_EXTENSIONS)}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from pathlib import Path
 
 from priordiff.audio.files import AUDIO_EXTENSIONS
+from priordiff.corpora import list_files
 
 __all__ = ["audio_files"]
 
@@ -14,9 +14,7 @@ __all__ = ["audio_files"]
 def audio_files(directory: str | os.PathLike[str]) -> tuple[list[Path], list[str]]:
     """Lists the wav, flac, ogg and mp3 files in a folder at any depth.
 
-    Links to folders are followed; a folder that is reached in several ways, or by a loop of links, is listed
-    once, under its real place if it lies in `directory`. Hidden files and folders are passed over. A link to
-    an audio file that is missing is listed, so that whoever reads it can name it.
+    [`list_files`][priordiff.corpora.list_files] tells what becomes of links and hidden files.
 
     Args:
         directory: where to look.
@@ -27,38 +25,10 @@ def audio_files(directory: str | os.PathLike[str]) -> tuple[list[Path], list[str
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> (folder / "birds" / ".Trash").mkdir(parents=True)
-        >>> for name in ("birds/Robin.FLAC", "birds/._Robin.FLAC", "birds/.Trash/wren.wav", "notes.txt"):
+        >>> for name in ("Robin.FLAC", "._Robin.FLAC", "notes.txt"):
         ...     (folder / name).touch()
         >>> files, problems = audio_files(folder)
-        >>> [path.relative_to(folder).as_posix() for path in files], problems
-        (['birds/Robin.FLAC'], [])
+        >>> [path.name for path in files], problems
+        (['Robin.FLAC'], [])
     """
-    found: list[Path] = []
-    problems: list[str] = []
-    entered: set[tuple[int, int]] = set()
-
-    def report(error: OSError) -> None:
-        problems.append(f"the folder {error.filename} cannot be listed: {error.strerror}")
-
-    # The links wait until all real folders are listed: a link never renames the files that they hold.
-    roots = deque([Path(directory)])
-    while roots:
-        for folder, subfolders, names in os.walk(roots.popleft(), onerror=report):
-            status = os.stat(folder)
-            identity = (status.st_dev, status.st_ino)
-            if identity in entered:
-                subfolders.clear()
-                continue
-            entered.add(identity)
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            roots.extend(path for name in subfolders if (path := Path(folder, name)).is_symlink())
-            # macOS leaves a "._NAME.wav" that is no audio beside each NAME.wav on foreign disks.
-            visible = [Path(folder, name) for name in names if not name.startswith(".")]
-            found += [path for path in visible if path.suffix.lower() in AUDIO_EXTENSIONS]
-            problems += [
-                f"{path} is a link to {os.readlink(path)}, which is missing"
-                for path in visible
-                if not path.suffix and path.is_symlink() and not path.exists()
-            ]
-    return sorted(found), sorted(problems)
+    return list_files(directory, AUDIO_EXTENSIONS)

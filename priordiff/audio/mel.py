@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 
 __all__ = ["LogMelSpectrogram", "foreign_log_mels", "log_mel_range", "mel_filter_bank"]
 
@@ -96,7 +96,7 @@ def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_m
             f"mel band edges f_min={f_min}, f_max={f_max} must satisfy 0 <= f_min < f_max <= "
             f"{sample_rate / 2} (half of sample_rate={sample_rate})"
         )
-    melscale_fbanks = require("torchaudio").functional.melscale_fbanks
+    melscale_fbanks = require("torchaudio", "audio").functional.melscale_fbanks
     return melscale_fbanks(
         n_fft // 2 + 1, f_min, f_max, n_mels, sample_rate, norm="slaney", mel_scale="slaney"
     ).T.contiguous()

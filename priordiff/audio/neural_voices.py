@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 from priordiff.audio.pauses import BLANK, MARKS, SILENT, joined_pause
 from priordiff.audio.utterance import Utterance
 

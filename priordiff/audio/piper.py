@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 from priordiff.audio.neural_voices import aligned, check_hash, session_with_durations, spelled
 from priordiff.audio.pauses import PAUSE
 from priordiff.audio.phonemes import phonemes_of

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from priordiff.audio.corpus import AudioCorpus
+from priordiff.corpora import split_by_hash
 
 __all__ = ["split"]
 
 
 def split(corpus: AudioCorpus, validation_fraction: float) -> tuple[AudioCorpus, AudioCorpus]:
-    r"""Splits a corpus by a hash of each recording's name.
+    """Splits a corpus by a hash of each recording's name.
 
-    A recording is held out when $h(\text{name}) < \text{validation\_fraction}$ with $h$ the BLAKE2b hash
-    scaled to $[0, 1)$. Its side depends on nothing but its name, so it stays there when files are added or
-    removed. The one exception: where a side would be empty, as happens with a few files, it gets the
-    recording whose hash is nearest.
+    A recording's side depends on nothing but its name, so it stays there when files are added or removed;
+    [`split_by_hash`][priordiff.corpora.split_by_hash] has the rule.
 
     Args:
         corpus: at least two recordings.
@@ -39,21 +36,6 @@ def split(corpus: AudioCorpus, validation_fraction: float) -> tuple[AudioCorpus,
         >>> len(train) + len(validation)
         4
     """
-    if not 0 < validation_fraction < 1:
-        raise ValueError(f"validation_fraction is {validation_fraction}, expected a number between 0 and 1")
-    if len(corpus) < 2:
-        raise ValueError(f"a corpus of {len(corpus)} recording cannot be split: add at least one more file")
-    hashes = [_unit_hash(recording.name) for recording in corpus.recordings]
-    ranked = sorted(range(len(corpus)), key=hashes.__getitem__)
-    num_validation = sum(value < validation_fraction for value in hashes)
-    num_validation = min(max(num_validation, 1), len(corpus) - 1)
-    return corpus.select(sorted(ranked[num_validation:])), corpus.select(sorted(ranked[:num_validation]))
-
-
-def _unit_hash(name: str) -> float:
-    return (
-        int.from_bytes(
-            hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=6).digest(), "big"
-        )
-        / 2**48
-    )
+    names = [recording.name for recording in corpus.recordings]
+    training, validation = split_by_hash(names, validation_fraction, "recording")
+    return corpus.select(training), corpus.select(validation)

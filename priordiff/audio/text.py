@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 
 __all__ = ["in_words", "sentences_of"]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 from priordiff.audio.alignment import Alignment
 from priordiff.audio.pauses import PAUSE
 from priordiff.files import atomic_path
@@ -32,7 +32,7 @@ def read_textgrid(path: str | os.PathLike[str], tier: str = "phones") -> Alignme
         FileNotFoundError: there is no such file.
         ValueError: it is no TextGrid, or has no such tier, or nothing in it.
     """
-    textgrid = require("praatio.textgrid")
+    textgrid = require("praatio.textgrid", "audio")
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no TextGrid {path}")
@@ -78,7 +78,7 @@ def write_textgrid(
         ImportError: `priordiff[audio]` is not installed.
         OSError: the file can't be written.
     """
-    textgrid = require("praatio.textgrid")
+    textgrid = require("praatio.textgrid", "audio")
     grid = textgrid.Textgrid(0, alignment.end)
     times = [*alignment.starts, alignment.end]
     phones = [

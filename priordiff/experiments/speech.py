@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from accelerate import PartialState
 
 from priordiff.audio import AudioCorpus, EspeakVoice, Voice, make_corpus, split
 from priordiff.audio.demo_corpus import DEMO_VOICES
+from priordiff.corpora import cache_folder
 from priordiff.training import ADJUSTABLE, expect
 
 __all__ = ["MelConfig", "SpeechConfig", "prepare_speech", "speech_cache", "speech_directory"]
@@ -77,9 +76,7 @@ def _voices(config: SpeechConfig) -> Sequence[Voice]:
 
 def speech_cache(config: SpeechConfig) -> Path:
     """The folder of what is made from these recordings; no other folder's recordings share it."""
-    directory = speech_directory(config)
-    name = hashlib.blake2b(os.fsencode(os.path.realpath(directory)), digest_size=6).hexdigest()
-    return Path(config.cache_directory) / "cache" / f"{directory.name}-{name}"
+    return cache_folder(config.cache_directory, speech_directory(config))
 
 
 def prepare_speech(

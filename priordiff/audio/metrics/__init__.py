@@ -1,9 +1,9 @@
 """Measures of synthesised speech against a recording: from libraries of the field, or by definition."""
 
+from priordiff._metric import Metric
 from priordiff.audio.metrics._pair import UndefinedMetricError
 from priordiff.audio.metrics.evaluation import (
     SPEECH_METRICS,
-    Metric,
     average_scores,
     evaluate_alone,
     evaluate_speech,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import fmean
-from typing import Literal
 
 from torch import Tensor
 
+from priordiff._metric import Metric
 from priordiff.audio.metrics._pair import UndefinedMetricError, check_pair
 from priordiff.audio.metrics.perceptual import mean_opinion_score, pesq
 from priordiff.audio.metrics.pitch import fundamental_frequency, rmse_of_voiced, voicing_disagreement
@@ -22,21 +21,6 @@ from priordiff.audio.metrics.spectral import (
 from priordiff.audio.metrics.words import PACKAGES, word_error_rate
 
 __all__ = ["SPEECH_METRICS", "Metric", "average_scores", "evaluate_alone", "evaluate_speech"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a table needs to know about a measure.
-
-    Attributes:
-        label: its name for people.
-        unit: of its values, empty if it has none.
-        better: which values are better ones.
-    """
-
-    label: str
-    unit: str
-    better: Literal["lower", "higher"]
 
 
 SPEECH_METRICS = {

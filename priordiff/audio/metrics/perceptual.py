@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 from priordiff.audio.metrics._pair import UndefinedMetricError, check_pair, check_waveform
 
 __all__ = ["mean_opinion_score", "pesq"]
@@ -65,7 +63,7 @@ def pesq(prediction: Tensor, target: Tensor, sample_rate: int) -> float:
         >>> score = pesq(torch.randn(8000), torch.randn(8000), 16000)  # doctest: +SKIP
     """
     check_pair(prediction, target, sample_rate)
-    package = _require("pesq")
+    package = require("pesq", "metrics")
     degraded, reference = (
         _resample(waveform, sample_rate).cpu().numpy() for waveform in (prediction, target)
     )
@@ -82,17 +80,10 @@ def pesq(prediction: Tensor, target: Tensor, sample_rate: int) -> float:
 def _opinion_model(device: str) -> Any:
     # The package announces its weights on standard output, across the caller's progress bar.
     with contextlib.redirect_stdout(io.StringIO()):
-        return _require("distillmos").ConvTransformerSQAModel().eval().to(device)
+        return require("distillmos", "metrics").ConvTransformerSQAModel().eval().to(device)
 
 
 def _resample(waveform: Tensor, sample_rate: int) -> Tensor:
-    return require("torchaudio").functional.resample(waveform.detach().float(), sample_rate, _SAMPLE_RATE)
-
-
-def _require(package: str) -> ModuleType:
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ImportError(
-            f"{package} could not be imported ({error}): pip install 'priordiff[metrics]'"
-        ) from error
+    return require("torchaudio", "audio").functional.resample(
+        waveform.detach().float(), sample_rate, _SAMPLE_RATE
+    )

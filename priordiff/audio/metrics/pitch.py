@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 from priordiff.audio.metrics._pair import UndefinedMetricError, check_pair, check_waveform
 
 __all__ = ["f0_rmse", "fundamental_frequency", "rmse_of_voiced", "voicing_disagreement", "voicing_error"]
@@ -38,7 +38,7 @@ def fundamental_frequency(waveform: Tensor, sample_rate: int, period: float = 0.
         200
     """
     check_waveform(waveform, sample_rate, "waveform")
-    pyworld = require("pyworld")
+    pyworld = require("pyworld", "audio")
     samples = waveform.detach().cpu().double().numpy()
     f0, seconds = pyworld.dio(samples, sample_rate, frame_period=1000 * period)
     return pyworld.stonemask(samples, f0, seconds, sample_rate)

@@ -11,7 +11,7 @@ import torch
 from einops import einsum
 from torch import Tensor
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 from priordiff.audio.metrics._pair import check_pair
 
 __all__ = ["LogMel", "cepstral_distances", "log_mel_mae", "mel_cepstral_distortion", "multi_resolution_stft"]
@@ -118,6 +118,6 @@ def multi_resolution_stft(prediction: Tensor, target: Tensor, sample_rate: int) 
 
 @lru_cache
 def _stft_distance() -> Any:
-    return require("auraloss.freq").MultiResolutionSTFTLoss(
+    return require("auraloss.freq", "audio").MultiResolutionSTFTLoss(
         fft_sizes=[1024, 2048, 512], hop_sizes=[120, 240, 50], win_lengths=[600, 1200, 240]
     )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from priordiff.audio._extra import require
+from priordiff._extra import require
 from priordiff.audio.metrics._pair import UndefinedMetricError, check_waveform
 
 __all__ = ["PACKAGES", "recognise", "word_error_rate"]
@@ -58,7 +58,7 @@ def recognise(waveform: Tensor, sample_rate: int) -> str:
         ValueError: the waveform is not one channel, too short, or holds NaN.
     """
     check_waveform(waveform, sample_rate, "waveform")
-    resample = require("torchaudio").functional.resample
+    resample = require("torchaudio", "audio").functional.resample
     heard = resample(waveform.detach().float().cpu(), sample_rate, _SAMPLE_RATE).numpy()
     # With its fallback to higher temperatures, which are random, the same sound would not be the same text.
     segments, _ = _recogniser().transcribe(heard, language="en", beam_size=5, temperature=0.0)

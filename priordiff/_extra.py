@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-__all__ = ["require"]
+__all__ = ["missing", "require"]
 
 
-def require(package: str, extra: str = "audio") -> ModuleType:
+def require(package: str, extra: str) -> ModuleType:
     """Imports a package of an extra.
 
     Args:
@@ -21,7 +21,12 @@ def require(package: str, extra: str = "audio") -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise ImportError(
-            f"{package} is needed for {extra} and could not be imported ({error}): "
-            f"pip install 'priordiff[{extra}]'"
-        ) from error
+        raise missing(package, extra, str(error)) from error
+
+
+def missing(package: str, extra: str, reason: str) -> ImportError:
+    """The error that names the extra to install."""
+    return ImportError(
+        f"{package} is needed for {extra} and could not be imported ({reason}): "
+        f"pip install 'priordiff[{extra}]'"
+    )

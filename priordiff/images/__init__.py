@@ -1,0 +1,33 @@
+"""Images: files, folders, datasets and drawings as labelled, captioned tensors."""
+
+from priordiff.images.concepts import concept_of
+from priordiff.images.corpus import ImageCorpus
+from priordiff.images.datasets import dataset_classes, torchvision_images
+from priordiff.images.files import IMAGE_EXTENSIONS, read_image, to_square
+from priordiff.images.folders import folder_images
+from priordiff.images.idx import holds_idx, idx_images
+from priordiff.images.openmoji import Drawing, openmoji_drawings, openmoji_images
+from priordiff.images.sets import ImageRecord, ImageSet, ImageSource
+from priordiff.images.splits import split
+from priordiff.images.svg import render_svg
+
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "Drawing",
+    "ImageCorpus",
+    "ImageRecord",
+    "ImageSet",
+    "ImageSource",
+    "concept_of",
+    "dataset_classes",
+    "folder_images",
+    "holds_idx",
+    "idx_images",
+    "openmoji_drawings",
+    "openmoji_images",
+    "read_image",
+    "render_svg",
+    "split",
+    "to_square",
+    "torchvision_images",
+]

@@ -1,0 +1,144 @@
+"""Reading image files of any kind as squares of 8-bit RGB."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from priordiff.corpora import check_readable
+
+__all__ = ["IMAGE_EXTENSIONS", "read_image", "to_square"]
+
+IMAGE_EXTENSIONS = (
+    ".apng",
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+"""File names that end so are images."""
+
+_WHITE = (255, 255, 255)
+_LARGEST_16_BIT = 65535
+
+
+def read_image(path: str | os.PathLike[str], size: int, background: tuple[int, int, int] = _WHITE) -> Tensor:
+    """Reads an image file as a square of RGB: the middle of the picture, its shorter side resized to `size`.
+
+    The picture is turned as its EXIF orientation says, what is transparent shows the background, palettes,
+    greyscale and CMYK become RGB, and 16 bits are scaled to 8. Of an animation this is the first frame.
+
+    Args:
+        path: a file with one of the `IMAGE_EXTENSIONS`; its content decides on the format.
+        size: height and width of the result, in pixels.
+        background: red, green and blue behind what is transparent, 0 to 255 each.
+
+    Returns:
+        uint8 (3, size, size).
+
+    Raises:
+        FileNotFoundError: there is no such file, or it is a link to one that is missing.
+        PermissionError: the file may not be read.
+        ValueError: the file is empty, no image, damaged, cut off, or larger than Pillow allows, or its values
+            have no scale that is known.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+        >>> Image.new("L", (40, 30), 128).save(path)
+        >>> read_image(path, size=16).shape
+        torch.Size([3, 16, 16])
+    """
+    path = Path(path)
+    check_readable(path, "image")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty: it has 0 bytes")
+    try:
+        with _strictly(), Image.open(path) as image:
+            image.load()
+            return to_square(image, size, background)
+    # Pillow's decoders raise whatever they trip over: SyntaxError, struct.error, IndexError and more.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be used as an image: {_reason(error)}") from error
+
+
+def to_square(image: Image.Image, size: int, background: tuple[int, int, int] = _WHITE) -> Tensor:
+    """The middle of a picture as a square of RGB, its shorter side resized to `size`.
+
+    Args:
+        image: of any mode that [`read_image`][priordiff.images.read_image] knows.
+        size: height and width of the result, in pixels; resizing is antialiased (bicubic).
+        background: red, green and blue behind what is transparent, 0 to 255 each.
+
+    Returns:
+        uint8 (3, size, size).
+
+    Raises:
+        ValueError: a picture of floats or integers has values beyond any known scale.
+
+    Example:
+        >>> to_square(Image.new("RGB", (40, 30), "red"), size=2)[0]
+        tensor([[255, 255],
+                [255, 255]], dtype=torch.uint8)
+    """
+    upright = ImageOps.exif_transpose(image)
+    square = ImageOps.fit(_to_rgb(upright, background), (size, size), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+
+
+@contextmanager
+def _strictly() -> Iterator[None]:
+    """Pillow neither pads what is cut off, as other packages may have told it to, nor lets bombs through."""
+    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        with warnings.catch_warnings():
+            # Of pictures up to twice its limit Pillow only warns.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+
+
+def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        backdrop = Image.new("RGBA", image.size, (*background, 255))
+        image = Image.alpha_composite(backdrop, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Grey values of more bits than eight: integers of 16 bits, and floats of 0 to 1 or 0 to 255."""
+    low, high = values.min(), values.max()
+    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= _LARGEST_16_BIT:
+        scale = 255 / _LARGEST_16_BIT
+    elif low >= 0 and high <= 255:
+        scale = 255 if high <= 1 else 1
+    else:
+        raise ValueError(
+            f"its values are {low} to {high}, expected integers of 16 bits, or floats of 0 to 1 or 0 to 255"
+        )
+    return np.rint(values.astype(np.float64) * scale).astype(np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is of no known image format"
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels, a limit of Pillow's: scale it down"
+    return " ".join(str(error).split()) or type(error).__name__
