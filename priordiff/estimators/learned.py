@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from priordiff.estimators.base import PriorEstimator
 from priordiff.priors import DiagonalPrior, GaussianPrior, MaskedPrior
 
-__all__ = ["LearnedDiagonalEstimator", "prior_nll"]
+__all__ = ["LearnedDiagonalEstimator", "check_floor", "diagonal_of", "prior_nll"]
 
 
 class LearnedDiagonalEstimator(PriorEstimator):
@@ -42,8 +42,7 @@ class LearnedDiagonalEstimator(PriorEstimator):
 
     def __init__(self, network: nn.Module, floor: float = 0.1) -> None:
         super().__init__()
-        if not 0 < floor < 1:
-            raise ValueError(f"floor={floor} must lie between 0 and 1, the standard deviation to start from")
+        check_floor(floor)
         self.register_to_config(floor=floor)
         self.network = network
 
@@ -55,9 +54,23 @@ class LearnedDiagonalEstimator(PriorEstimator):
                 f"the network's output has shape {tuple(output.shape)}, expected (batch, 2 · channels, …): "
                 "mean and standard deviation"
             )
-        mean, raw = output.chunk(2, dim=1)
-        floor = self.config.floor
-        return DiagonalPrior(mean, floor + F.softplus(raw + math.log(math.expm1(1 - floor))))
+        return diagonal_of(output, self.config.floor)
+
+
+def check_floor(floor: float) -> None:
+    """Checks the smallest standard deviation that a network can predict.
+
+    Raises:
+        ValueError: unless it lies between 0 and 1.
+    """
+    if not 0 < floor < 1:
+        raise ValueError(f"floor={floor} must lie between 0 and 1, the standard deviation to start from")
+
+
+def diagonal_of(output: Tensor, floor: float) -> DiagonalPrior:
+    """The prior that a network's output (batch, 2 · channels, …) stands for; N(0, I) for an output of 0."""
+    mean, raw = output.chunk(2, dim=1)
+    return DiagonalPrior(mean, floor + F.softplus(raw + math.log(math.expm1(1 - floor))))
 
 
 def prior_nll(prior: GaussianPrior, x0: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -6,6 +6,7 @@ from priordiff.models.lapped_convnext import LappedConvNeXt
 from priordiff.models.mel_convnext import MelConvNeXt
 from priordiff.models.mel_diffwave import MelDiffWave
 from priordiff.models.mel_transformer import MelTransformer
+from priordiff.models.sentence_encoder import SentenceEncoder, default_sentence_encoder
 from priordiff.models.text_encoder import EncodedText, TextEncoder
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "MelConvNeXt",
     "MelDiffWave",
     "MelTransformer",
+    "SentenceEncoder",
     "TextEncoder",
+    "default_sentence_encoder",
 ]

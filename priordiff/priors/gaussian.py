@@ -155,6 +155,20 @@ class GaussianPrior(ABC):
         """The prior for the whole batch `repeats` times over, as `torch.cat([x] * repeats)` orders it."""
         return self._map_items(lambda tensor: tensor.repeat(repeats, *[1] * (tensor.dim() - 1)))
 
+    def shifted(self, offset: Tensor | float) -> Self:
+        r"""The prior $N(\mu + \delta, \Sigma)$.
+
+        Args:
+            offset: δ, broadcastable to the data; a batch of them makes a batch of one's Gaussians.
+
+        Raises:
+            ValueError: if it is not finite.
+        """
+        offset = as_parameter("offset", offset, like=self.mean)
+        moved = self._map(lambda tensor: tensor)
+        moved.mean = self.mean + offset
+        return moved
+
     def detach(self) -> Self:
         """The prior without gradients: what follows no longer reaches what its parameters came from."""
         return self._map(Tensor.detach)

@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 import torch
 
-from priordiff import DiagonalPrior, GaussianPrior, LappedPrior
+from priordiff import DiagonalPrior, GaussianPrior, LappedPrior, LowRankPrior
 from tests.priors.cases import EVENT, PRIORS, MakePrior, dense, positive, random
 
 STRUCTURES = ["diagonal", "lapped", "spectral", "stft", "kronecker", "dense", "low rank"]
@@ -180,6 +180,22 @@ def test_repeating_serves_several_samples_of_each_item(make_prior: MakePrior, ba
         mean = repeated.mean.expand(2 * batch, *EVENT)[index]
         torch.testing.assert_close(mean, one.mean.expand(1, *EVENT)[0])
     assert repeated.batch_size == (prior.batch_size if not prior.event_shape else 2 * batch)
+
+
+def test_a_shifted_prior_has_the_covariance_and_another_mean(prior: GaussianPrior) -> None:
+    batch = prior.batch_size
+    offset, noise = random(batch, *EVENT, seed=2), random(batch, *EVENT, seed=3)
+    shifted = prior.shifted(offset)
+    torch.testing.assert_close(shifted.to_data(noise), prior.to_data(noise) + offset)
+    torch.testing.assert_close(shifted.log_prob(noise), prior.log_prob(noise - offset))
+
+
+def test_one_covariance_about_many_means_is_a_batch() -> None:
+    prior = LowRankPrior(0.0, 1.0, random(16, 2)).shifted(random(5, *EVENT))
+    assert prior.batch_size == 5
+    assert prior.sample((5, *EVENT)).shape == (5, *EVENT)
+    with pytest.raises(ValueError, match="offset holds 1 NaN"):
+        prior.shifted(float("nan"))
 
 
 def test_copies_and_pickles_are_the_same_prior(prior: GaussianPrior) -> None:
