@@ -67,6 +67,20 @@ class HoldsPrior(ExpectsPrior):
     def init_noise_sigma(self, sigma: float | Tensor) -> None:
         self._plain_init_noise_sigma = sigma
 
+    def prior_for(self, seen: Tensor) -> GaussianPrior | None:
+        """The prior as it fits what the network sees, several times over if that holds the batch so.
+
+        Args:
+            seen: what `scale_model_input` returned (batch, …).
+
+        Returns:
+            One Gaussian for each item, or for all of them, in the dtype of `seen`; None without a prior.
+
+        Raises:
+            ValueError: if the prior does not fit.
+        """
+        return None if self._is_plain() else self._space_for(seen, copied=True).prior
+
     def _is_plain(self) -> bool:
         """Whether there is no prior; an error if one is expected."""
         if self._prior is None:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "data_weight_of_step",
     "forward_process",
+    "plain_class_of",
     "prediction_type_of",
     "prediction_weights",
     "signal_and_noise_scale",
@@ -120,52 +120,6 @@ def prediction_weights(
         return -noise / sigma_data, sigma_data * signal
     total = torch.hypot(signal, noise)
     return -noise / total, signal / total
-
-
-def data_weight_of_step(
-    scheduler: Any, timestep: int | float | Sequence[int] | Tensor, like: Tensor
-) -> float | Tensor:
-    """Weight of the data in what the network predicted for the step that a solver is about to take.
-
-    That of `prediction_weights`, at the place in its loop where the solver stands. Its timestep alone does
-    not tell: timesteps that are rounded repeat, and a second-order solver stops between two of them.
-
-    Args:
-        scheduler: any scheduler of diffusers, with or without a prior.
-        timestep: what `step` is given.
-        like: data whose device, dtype and number of dimensions the weight gets.
-    """
-    prediction = prediction_type_of(scheduler)
-    if prediction == "the score":
-        return 0.0  # its times are no training steps
-    levels = _levels_of_step(scheduler, timestep, like) if prediction == "v_prediction" else None
-    if levels is not None:
-        signal, noise = levels
-        return -noise / torch.hypot(signal, noise)
-    place = getattr(scheduler, "step_index", None)
-    if place is None or not hasattr(scheduler, "set_begin_index"):
-        return prediction_weights(scheduler, timestep, like)[0]
-    begin_index = scheduler.begin_index
-    scheduler.set_begin_index(place)  # add_noise then goes by the place and not by the timestep
-    try:
-        return prediction_weights(scheduler, timestep, like)[0]
-    finally:
-        scheduler.set_begin_index(begin_index)
-
-
-def _levels_of_step(scheduler: Any, timestep: Any, like: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Scales of signal and noise for a step, where the solver itself has other ones than its `add_noise`."""
-    plain: Any = plain_class_of(scheduler)
-    if hasattr(plain, "_sigma_to_alpha_sigma_t") and not hasattr(plain, "precondition_outputs"):
-        if scheduler.step_index is None:
-            scheduler._init_step_index(timestep)  # as the step itself begins
-        return scheduler._sigma_to_alpha_sigma_t(scheduler.sigmas[scheduler.step_index])
-    if not getattr(scheduler, "state_in_first_order", True):
-        # Only the scaling of the input, 1 / √(1 + σ²), knows the level of a stop between two timesteps.
-        one = torch.ones_like(like[:1], dtype=torch.promote_types(like.dtype, torch.float32))
-        scale = plain.scale_model_input(scheduler, one, timestep)
-        return scale.to(like.dtype), (1 - scale.square()).sqrt().to(like.dtype)
-    return None
 
 
 def prediction_type_of(scheduler: Any) -> str:

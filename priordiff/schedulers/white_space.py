@@ -14,7 +14,7 @@ from torch import Tensor
 
 from priordiff.priors import GaussianPrior
 from priordiff.schedulers.data_space import MaskInDataSpace
-from priordiff.schedulers.predictions import data_weight_of_step
+from priordiff.schedulers.step_scales import data_weight_of_step
 
 __all__ = ["PREDICTIONS", "STATES", "WhiteSpace", "arguments_to_white", "names_of_results", "results_to_data"]
 

@@ -31,6 +31,18 @@ def test_noise_times_init_noise_sigma_starts_at_the_prior(name: str) -> None:
     assert scheduler.init_noise_sigma == sigma
 
 
+def test_it_tells_the_prior_as_it_fits_what_the_network_sees() -> None:
+    prior, x = diagonal_prior((2, 8)), white_noise_for("EulerDiscreteScheduler")
+    scheduler = make("DDIMScheduler", prior=True)
+    assert scheduler.prior_for(x) is None
+    scheduler.set_prior(prior)
+    twice = scheduler.prior_for(torch.cat([x] * 2).float())
+    assert twice.mean.dtype == torch.float32
+    assert torch.equal(twice.mean, torch.cat([prior.mean] * 2).float())
+    with pytest.raises(ValueError, match="does not fit"):
+        scheduler.prior_for(x[:2])
+
+
 @pytest.mark.parametrize("model_space", MODEL_SPACES)
 def test_a_batch_that_is_doubled_for_guidance_holds_the_prior_twice(model_space: str) -> None:
     prior, x = diagonal_prior((2, 8)), white_noise_for("EulerDiscreteScheduler")

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from torch import Tensor
+
+from priordiff import DiagonalPrior, GaussianPrior, adapt_to_prior
+from tests.fine_tuning.gaussian import (
+    MODEL_SPACES,
+    PLACES,
+    PREDICTIONS,
+    GaussianDenoiser,
+    adapted,
+    isotropic,
+    states,
+    timesteps_of,
+    trained_with,
+    under,
+)
+from tests.pipelines.tiny import conditional_unet, unconditional_unet
+from tests.priors.cases import EVENT, PRIORS, random
+
+PLAIN = DiagonalPrior(torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize("model_space", MODEL_SPACES)
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("prior", [None, PLAIN], ids=["none", "white"])
+def test_under_the_noise_that_it_was_trained_with_not_a_bit_of_it_changes(
+    prior: GaussianPrior | None, prediction: str, model_space: str
+) -> None:
+    network = unconditional_unet().requires_grad_(False)
+    scheduler = under(prior, trained_with(prediction), model_space)
+    t = scheduler.timesteps[[0, 400, -1]]
+    x = torch.randn(3, 3, 8, 8)
+    plain = network(x, t).sample
+    adapt_to_prior(network, trained_with(prediction), scheduler)
+    assert torch.equal(network(scheduler.scale_model_input(x, t), t).sample, plain)
+
+
+def test_each_item_is_called_at_its_own_timestep() -> None:
+    std = torch.tensor([0.2, 1.0, 3.0]).double().reshape(3, 1, 1)
+    scheduler = under(DiagonalPrior(0.0, std), trained_with("epsilon"))
+    seen = timesteps_of(scheduler, torch.tensor([500, 500, 500]))
+    assert seen[1] == 500
+    assert seen[0] < 450
+    assert seen[2] > 550
+
+
+def test_a_batch_for_guidance_holds_the_prior_s_twice() -> None:
+    prior = PRIORS["diagonal, mean for the batch"](2)
+    scheduler = under(prior, trained_with("epsilon"))
+    network, x, t = adapted("epsilon", scheduler), random(2, *EVENT), torch.tensor(500)
+    (once,) = network(scheduler.scale_model_input(x, t), t)
+    (twice,) = network(scheduler.scale_model_input(torch.cat([x] * 2), t), t)
+    torch.testing.assert_close(twice, torch.cat([once] * 2), rtol=1e-12, atol=1e-12)
+
+
+def test_a_network_with_a_table_of_timesteps_is_called_at_whole_ones() -> None:
+    network = diffusers.UNet2DModel(
+        sample_size=8,
+        time_embedding_type="learned",
+        num_train_timesteps=1000,
+        block_out_channels=(4,),
+        layers_per_block=1,
+        norm_num_groups=2,
+        attention_head_dim=2,
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+    )
+    seen: list[Tensor] = []
+    network.time_proj.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    scheduler = under(DiagonalPrior(0.0, 0.5), diffusers.DDPMScheduler())
+    adapt_to_prior(network, diffusers.DDPMScheduler(), scheduler)(torch.zeros(1, 3, 8, 8), 500)
+    assert 300 < int(seen[0]) < 500
+
+
+def test_timesteps_that_are_scaled_for_the_network_are_scaled_back() -> None:
+    class Scaled(GaussianDenoiser):
+        def forward(self, sample: Tensor, timestep: Tensor) -> Any:
+            return super().forward(sample, timestep * 1000)
+
+    scheduler = under(isotropic(0.5), trained_with("flow_prediction"), "data")
+    t = scheduler.timesteps[PLACES]
+    seen = states(scheduler, t)
+    network = adapt_to_prior(Scaled("flow_prediction"), trained_with("flow_prediction"), scheduler, 1e-3)
+    expected = adapted("flow_prediction", scheduler)(seen, t)
+    torch.testing.assert_close(network(seen, t.double() / 1000), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_channels_beside_the_state_are_left_alone() -> None:
+    inpainting = conditional_unet(in_channels=9)  # the state, a mask and the masked image
+    scheduler = under(DiagonalPrior(0.3, 0.5), diffusers.DDPMScheduler())
+    seen = []
+    inpainting.conv_in.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    network = adapt_to_prior(inpainting, diffusers.DDPMScheduler(), scheduler)
+    x = torch.randn(2, 9, 8, 8)
+    output = network(x, 500, encoder_hidden_states=torch.zeros(2, 3, 8), return_dict=False)
+    assert output[0].shape == (2, 4, 8, 8)
+    assert torch.equal(seen[0][:, 4:], x[:, 4:])
+    assert not torch.equal(seen[0][:, :4], x[:, :4])
+
+
+def test_a_learned_variance_is_left_alone() -> None:
+    network = conditional_unet(out_channels=8)
+    x, text = torch.randn(2, 4, 8, 8), torch.zeros(2, 3, 8)
+    scheduler = under(DiagonalPrior(0.0, 1.0), diffusers.DDPMScheduler(), "white")
+    with torch.no_grad():
+        plain = network(x, 500, text).sample
+        output = adapt_to_prior(network, diffusers.DDPMScheduler(), scheduler)(x, 500, text).sample
+        assert torch.equal(output, plain)
+        scheduler.set_prior(DiagonalPrior(0.0, 0.7))
+        assert network(x, 500, text).sample.shape == plain.shape
+
+
+def test_gradients_reach_the_weights_and_the_prior() -> None:
+    std = torch.tensor(0.5, requires_grad=True)
+    scheduler = under(DiagonalPrior(torch.zeros(1, 3, 8, 8), std), diffusers.DDPMScheduler())
+    network = adapt_to_prior(unconditional_unet(), diffusers.DDPMScheduler(), scheduler)
+    t = torch.tensor([100, 900])
+    x = scheduler.add_noise(torch.rand(2, 3, 8, 8), torch.randn(2, 3, 8, 8), t)
+    network(scheduler.scale_model_input(x, t), t).sample.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert std.grad is not None
+
+
+def test_half_precision_stays_what_it_is() -> None:
+    scheduler = under(DiagonalPrior(0.1, 0.5), diffusers.DDPMScheduler())
+    network = adapt_to_prior(unconditional_unet().bfloat16(), diffusers.DDPMScheduler(), scheduler)
+    x = torch.randn(2, 3, 8, 8).bfloat16()
+    assert network(x, torch.tensor([10, 900])).sample.dtype == torch.bfloat16
+
+
+def test_without_a_scheduler_a_call_is_an_error() -> None:
+    network = adapt_to_prior(unconditional_unet(), diffusers.DDPMScheduler())
+    with pytest.raises(
+        ValueError, match=r"which scheduler holds the prior: network\.follow\(pipe\.scheduler\)"
+    ):
+        network(torch.zeros(1, 3, 8, 8), 500)
+
+
+def test_a_scheduler_that_can_have_no_prior_is_an_error() -> None:
+    with pytest.raises(
+        ValueError, match="the scheduler is a DDPMScheduler, expected one that can have a prior"
+    ):
+        adapt_to_prior(unconditional_unet(), diffusers.DDPMScheduler(), diffusers.DDPMScheduler())
+
+
+def test_a_prior_that_does_not_fit_is_an_error() -> None:
+    scheduler = under(DiagonalPrior(torch.zeros(3, 3, 8, 8), 1.0), diffusers.DDPMScheduler())
+    network = adapt_to_prior(unconditional_unet(), diffusers.DDPMScheduler(), scheduler)
+    with pytest.raises(ValueError, match="3 Gaussians over events of shape"):
+        network(torch.zeros(2, 3, 8, 8), 500)
