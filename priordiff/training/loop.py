@@ -12,18 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import ProjectConfiguration, set_seed
+from accelerate.utils import set_seed
 from diffusers.training_utils import EMAModel
 
+from priordiff.training.acceleration import prepare_network, tf32_products
 from priordiff.training.checkpoints import Progress, TrainingState
 from priordiff.training.data import BatchOrder, make_loader, seed_for
 from priordiff.training.gradients import accumulate_gradients, divergence_error
 from priordiff.training.optimization import make_optimizer
 from priordiff.training.options import TrainingConfig
 from priordiff.training.precision import AUTO, choose_precision
-from priordiff.training.processes import from_main_process, join_processes, on_main_process
+from priordiff.training.processes import (
+    from_main_process,
+    join_processes,
+    make_accelerator,
+    on_main_process,
+)
 from priordiff.training.progress_bar import ProgressBar
 from priordiff.training.run_folder import RunFolder
 from priordiff.training.signals import StopRequest, ignore_interrupts
@@ -50,8 +54,9 @@ class Trainer:
             by default ``config`` itself.
 
     Raises:
-        ValueError: If a tracker is unknown, the device can't do ``mixed_precision``, or what ``auto`` chooses
-            can't be stored, since ``config`` is no part of ``run_config``.
+        ValueError: If a tracker is unknown, the device can't do ``mixed_precision``, ``tf32`` or ``compile``,
+            the network no ``gradient_checkpointing``, or what ``auto`` chooses can't be stored, since
+            ``config`` is no part of ``run_config``.
         ImportError: If a tracker isn't installed.
     """
 
@@ -64,15 +69,7 @@ class Trainer:
         self.task, self.config = task, config
         self.folder = RunFolder(Path(run_dir), run_config, config.keep_checkpoints)
         config.mixed_precision = self._choose_precision(join_processes().device)
-        # An earlier run in this process may have had another precision.
-        AcceleratorState._reset_state()
-        self.accelerator = Accelerator(
-            mixed_precision=config.mixed_precision,
-            log_with=list(config.trackers) or None,
-            project_config=ProjectConfiguration(str(run_dir), logging_dir=str(Path(run_dir, "logs"))),
-        )
-        # The environment of `accelerate launch` can set it; the loop accumulates by itself.
-        self.accelerator.gradient_accumulation_steps = 1
+        self.accelerator = make_accelerator(config, run_dir)
         self.order = BatchOrder(
             len(task.dataset),
             config.batch_size,
@@ -92,6 +89,7 @@ class Trainer:
 
     def _prepare(self) -> TrainingState:
         config, model = self.config, self.task.model
+        prepare_network(model, config, self.accelerator.device)
         optimizer, lr_scheduler = make_optimizer(model, config, self.accelerator.device)
         self._model, self._optimizer = self.accelerator.prepare(model, optimizer)
         ema = None
@@ -125,7 +123,7 @@ class Trainer:
         try:
             if resumed and self._is_due(self.config.evaluate_every):
                 on_main_process(self.accelerator, self._evaluate_if_missing)
-            with StopRequest() as stop, self._progress_bar(time_left) as bar:
+            with StopRequest() as stop, self._progress_bar(time_left) as bar, tf32_products(self.config.tf32):
                 finished = self._train(stop, bar)
         finally:
             for tracker in self.accelerator.trackers:
@@ -241,6 +239,7 @@ class Trainer:
             self._evaluate()
 
     def _export(self) -> None:
+        self.task.model.to(memory_format=torch.contiguous_format)  # as files hold them
         with averaged_weights(self.task.model, self.state.ema):
             self.folder.export(self.task.save)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from accelerate.utils import DynamoBackend
 from diffusers.optimization import SchedulerType
 
 from priordiff.training.config import ADJUSTABLE, expect, left_open
@@ -12,6 +13,7 @@ from priordiff.training.precision import AUTO
 
 __all__ = ["TrainingConfig"]
 
+_COMPILERS = sorted(each.value.lower() for each in DynamoBackend if each is not DynamoBackend.NO)
 _SCHEDULES = sorted(s.value for s in SchedulerType if s is not SchedulerType.PIECEWISE_CONSTANT)
 
 
@@ -37,6 +39,12 @@ class TrainingConfig:
         mixed_precision: ``no``, ``bf16`` or ``fp16``; ``auto`` is bf16 on NVIDIA GPUs that have units for it
             (compute capability 8.0 and newer) and on CPUs that turn out to be faster with it, else ``no``.
             What was chosen is stored with the run, which keeps it when it is resumed, on whatever machine.
+        tf32: Whether NVIDIA GPUs may multiply float32 matrices in TF32, which has 10 bits of mantissa.
+        compile: Backend of `torch.compile`, such as ``inductor``; null for none, or for what
+            ``accelerate launch --dynamo_backend`` says. Evaluations and what is saved aren't compiled.
+        channels_last: Whether the weights of 2-D convolutions lie in memory with the channels last.
+        gradient_checkpointing: Whether networks of diffusers recompute their activations in the backward
+            pass, for less memory.
         ema_decay: Decay of the weights' moving average, which is evaluated and exported; None for none.
         num_workers: Processes that read data, for each training process.
         log_every: Steps over which logged losses are averaged.
@@ -68,6 +76,10 @@ class TrainingConfig:
     weight_decay: float = 0.0
     max_grad_norm: float | None = 1.0
     mixed_precision: str = field(default=AUTO, metadata=left_open(AUTO))
+    tf32: bool = False
+    compile: str | None = field(default=None, metadata=ADJUSTABLE)
+    channels_last: bool = False
+    gradient_checkpointing: bool = field(default=False, metadata=ADJUSTABLE)
     ema_decay: float | None = 0.999
     num_workers: int = field(default=0, metadata=ADJUSTABLE)
     log_every: int = field(default=50, metadata=ADJUSTABLE)
@@ -120,6 +132,8 @@ class TrainingConfig:
         expect(self, "ema_decay", decay is None or 0 <= decay < 1, "a number in [0, 1), or null")
         precisions = (AUTO, "no", "bf16", "fp16")
         expect(self, "mixed_precision", self.mixed_precision in precisions, "auto, no, bf16 or fp16")
+        compilers = f"one of {', '.join(_COMPILERS)}, or null"
+        expect(self, "compile", self.compile in (None, *_COMPILERS), compilers)
         schedules = f"one of {', '.join(_SCHEDULES)}"
         expect(self, "lr_scheduler", self.lr_scheduler in _SCHEDULES, schedules)
         if self.lr_scheduler == "constant":

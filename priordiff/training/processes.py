@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import broadcast_object_list, parse_flag_from_env
+from accelerate.state import AcceleratorState
+from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env
 
-__all__ = ["from_main_process", "join_processes", "on_main_process"]
+from priordiff.training.options import TrainingConfig
+
+__all__ = ["from_main_process", "join_processes", "make_accelerator", "on_main_process"]
 
 T = TypeVar("T")
 
@@ -41,6 +45,29 @@ def join_processes() -> PartialState:
     if state.num_processes == 1 and state.device.type == "cpu":
         _undo_single_thread()
     return state
+
+
+def make_accelerator(config: TrainingConfig, run_dir: Path | str) -> Accelerator:
+    """Make the accelerator of a run.
+
+    Args:
+        config: Options of the loop, whose precision has been chosen.
+        run_dir: Folder of the run.
+
+    Raises:
+        ValueError: If the device can't do that precision.
+    """
+    # An earlier run in this process may have had another precision.
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(
+        mixed_precision=config.mixed_precision,
+        dynamo_backend=config.compile,
+        log_with=list(config.trackers) or None,
+        project_config=ProjectConfiguration(str(run_dir), logging_dir=str(Path(run_dir, "logs"))),
+    )
+    # The environment of `accelerate launch` can set it; the loop accumulates by itself.
+    accelerator.gradient_accumulation_steps = 1
+    return accelerator
 
 
 def from_main_process(decide: Callable[[], T]) -> T:
