@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["add_pipelines"]
 
-_PIPELINES = ("TextToSpeechPipeline", "VocoderPipeline")
+_PIPELINES = ("ImagePipeline", "TextToSpeechPipeline", "VocoderPipeline")
 
 
 def add_pipelines() -> None:

@@ -11,7 +11,7 @@ from priordiff.commands.arguments import COMMANDS, overview
 
 __all__ = ["main"]
 
-_INSTALL = "pip install 'priordiff[audio,text]'"
+_INSTALL = "pip install 'priordiff[audio,text,images]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands:
           say         Speak a text: writes an audio file.
           synthesize  Copy-synthesis: recordings to mel spectrograms and back, by a vocoder.
+          sample      Make images: of classes, of texts, from other images, or of nothing.
         ...
         0
     """

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
 from pathlib import Path
 
 from priordiff.command_line import Command, CommandParser, overview_parser
+from priordiff.commands.image_arguments import sample_parser
+from priordiff.commands.options import add_sampling, within
 
 __all__ = ["COMMANDS", "overview"]
-
-_SOLVERS = "ddpm, ddim, dpm++, sde-dpm++ or unipc"
-_LARGEST_SEED = 2**63 - 1  # of those that PyTorch takes on every platform
 
 _SAY = """\
 Speak a text: writes an audio file.
@@ -46,7 +43,7 @@ examples:
 
 def overview(version: str) -> argparse.ArgumentParser:
     """The parser of what stands in place of a command."""
-    description = "Speech from texts and from mel spectrograms, by diffusion from a prior that fits."
+    description = "Speech and images, by diffusion from a prior that fits."
     return overview_parser("priordiff", description, version, COMMANDS)
 
 
@@ -75,25 +72,25 @@ def _say_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--speaker", help="name of a speaker, if the voice has several (default: the first)")
     parser.add_argument(
-        "--speed", type=_within(0.1, 10), default=1.0, help="2 speaks twice as fast (default: 1)"
+        "--speed", type=within(0.1, 10), default=1.0, help="2 speaks twice as fast (default: 1)"
     )
     parser.add_argument(
-        "--pause", type=_within(0, 60), default=0.25, help="seconds between sentences (default: 0.25)"
+        "--pause", type=within(0, 60), default=0.25, help="seconds between sentences (default: 0.25)"
     )
     parser.add_argument(
         "--pitch-shift",
-        type=_within(-48, 48),
+        type=within(-48, 48),
         default=0.0,
         metavar="SEMITONES",
         help="12 is an octave (default: 0)",
     )
     parser.add_argument(
         "--temperature",
-        type=_within(0, 10),
+        type=within(0, 10),
         default=1.0,
         help="of the noise that speech is made of; less is smoother (default: 1)",
     )
-    _add_sampling(parser, "the same number makes the same speech (default: 0)")
+    add_sampling(parser, "the same number makes the same speech (default: 0)")
     return parser
 
 
@@ -116,34 +113,12 @@ def _synthesize_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="that bring the sample closer to its mel (default: the model's)",
     )
-    _add_sampling(parser, "of the noise (default: 0)")
+    add_sampling(parser, "of the noise (default: 0)")
     return parser
-
-
-def _add_sampling(parser: argparse.ArgumentParser, seed: str) -> None:
-    parser.add_argument(
-        "--steps", type=int, metavar="N", help="of sampling: more take longer (default: the model's)"
-    )
-    parser.add_argument("--solver", metavar="NAME", help=f"{_SOLVERS} (default: the model's)")
-    parser.add_argument("--seed", type=_within(0, _LARGEST_SEED, int), default=0, metavar="N", help=seed)
-
-
-def _within(least: float, most: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
-    """What reads a number that has bounds, which a pipeline has likewise."""
-
-    def number(value: str) -> float:
-        try:
-            parsed = kind(value)
-        except ValueError:
-            parsed = math.nan
-        if not least <= parsed <= most:
-            raise argparse.ArgumentTypeError(f"{value or 'nothing'}, expected {least} to {most}")
-        return parsed
-
-    return number
 
 
 COMMANDS = {
     "say": Command(_say_parser(), "priordiff.commands.say:run_say"),
     "synthesize": Command(_synthesize_parser(), "priordiff.commands.synthesis:run_synthesize"),
+    "sample": Command(sample_parser(), "priordiff.commands.sample:run_sample"),
 }

@@ -8,13 +8,29 @@ from typing import TypeVar
 import torch
 from safetensors import SafetensorError
 
-from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline
+from priordiff.pipelines import ImagePipeline, TextToSpeechPipeline, VocoderPipeline
 from priordiff.pipelines.loading import load_pipeline
-from priordiff.pretrained import pretrained_vocoder, pretrained_voice
+from priordiff.pretrained import pretrained_images, pretrained_vocoder, pretrained_voice
 
-__all__ = ["load_saved", "load_vocoder", "load_voice"]
+__all__ = ["load_image_model", "load_saved", "load_vocoder", "load_voice"]
 
-_Pipeline = TypeVar("_Pipeline", TextToSpeechPipeline, VocoderPipeline)
+_Pipeline = TypeVar("_Pipeline", ImagePipeline, TextToSpeechPipeline, VocoderPipeline)
+
+
+def load_image_model(folder: Path | None, device: torch.device | None = None) -> ImagePipeline:
+    """Loads a model of images.
+
+    Args:
+        folder: as for `load_vocoder`; None for the one that comes with the package.
+        device: as for `load_vocoder`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it can't be loaded.
+    """
+    model = pretrained_images() if folder is None else load_saved(ImagePipeline, folder, "model of images")
+    model.set_progress_bar_config(disable=True)
+    return model.to(device or _accelerator())
 
 
 def load_vocoder(folder: Path | None, device: torch.device | None = None) -> VocoderPipeline:

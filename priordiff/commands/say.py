@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from priordiff._extra import require
 from priordiff.audio import audio_writer, sentences_of
-from priordiff.audio._extra import require
 from priordiff.commands.models import load_voice
 from priordiff.commands.output import audio_destinations, printable
 from priordiff.commands.texts import given_texts
@@ -72,7 +72,7 @@ def speak_into(
     """
     spoken = voice.stream(text, **manner)
     total = len(sentences_of(text, language=voice.config.voice))
-    bar = require("tqdm").tqdm(
+    bar = require("tqdm", "audio").tqdm(
         desc=printable(path),
         total=total,
         unit="sentence",

@@ -9,6 +9,7 @@ from typing import Any
 from diffusers import DiffusionPipeline
 from diffusers.utils.logging import get_logger
 
+from priordiff.fine_tuning import PriorAdapterMixin
 from priordiff.pipelines.by_hand import part_done_by_hand
 from priordiff.pipelines.first_state import mentions, starting_from_prior
 from priordiff.pipelines.prior_per_call import PriorPerCall, names_of_arguments, origin_of
@@ -84,6 +85,9 @@ def apply_prior(
     pipe.scheduler = with_prior(pipe.scheduler, _model_space_for(_plain_class(loop), model_space))
     pipe.scheduler.expect_prior(origin_of(estimator))
     loop.scheduler = pipe.scheduler
+    for name, part in pipe.components.items():
+        if isinstance(part, PriorAdapterMixin):
+            setattr(pipe, name, part)  # so that the pipeline notes its class, which may be new
     start = starting_from_prior(_plain_class(loop))
     starts = () if start is None else (start,)
     if loop is pipe:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from priordiff.fine_tuning import PriorAdapterMixin
 from priordiff.priors import GaussianPrior
 from priordiff.schedulers import PriorSchedulerMixin
 
@@ -45,6 +46,9 @@ class PriorPerCall:
         call.apply_defaults()
         prior = _prior_of(self._prior_estimator, names, {**call.arguments, **extra})
         prior = _in_precision_of(self, prior.to(self._execution_device))  # type: ignore[attr-defined]
+        for part in self.components.values():  # type: ignore[attr-defined]
+            if isinstance(part, PriorAdapterMixin):
+                part.follow(self.scheduler)
         with _prior_for_call(self.scheduler, prior, origin_of(self._prior_estimator)):
             return plain(*call.args, **call.kwargs)
 

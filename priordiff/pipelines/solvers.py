@@ -32,6 +32,10 @@ SOLVERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = MappingProxyType(
     }
 )
 
+# How another solver spaces its steps is its own affair. from_config of diffusers would take it over, but not
+# where it is a default, so that a scheduler and the same one loaded from a file would have different solvers.
+_SPACING = {"timestep_spacing", "steps_offset", "set_alpha_to_one"}
+
 
 def with_solver(scheduler: Any, solver: str, **options: Any) -> Any:
     """The scheduler of a solver, for the noise levels, prediction type and model space of another scheduler.
@@ -62,9 +66,13 @@ def with_solver(scheduler: Any, solver: str, **options: Any) -> Any:
     config = scheduler.config
     with_noise_levels(scheduler_class, config, options)  # refuses what the solver cannot have
     known = {*scheduler_class._get_init_keys(scheduler_class), "model_space"}
+    if not isinstance(scheduler, scheduler_class):
+        known -= _SPACING
     if "clip_sample" in known and "clip_sample" not in config:
         options.setdefault("clip_sample", False)  # DDIM clips by default what this scheduler does not
     usable = {name: value for name, value in config.items() if name in known or name.startswith("_")}
+    if "_use_default_values" in usable:
+        usable["_use_default_values"] = [name for name in usable["_use_default_values"] if name in usable]
     return scheduler_class.from_config(usable, **options)
 
 

@@ -4,12 +4,49 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline
-from priordiff.pipelines.loading import load_pipeline
+from diffusers import AutoencoderKL
 
-__all__ = ["pretrained_vocoder", "pretrained_voice"]
+from priordiff.pipelines import ImagePipeline, TextToSpeechPipeline, VocoderPipeline
+from priordiff.pipelines.loading import align_memory, load_pipeline
+
+__all__ = ["pretrained_autoencoder", "pretrained_images", "pretrained_vocoder", "pretrained_voice"]
 
 _FOLDER = Path(__file__).parent
+
+
+def pretrained_autoencoder() -> AutoencoderKL:
+    """The autoencoder that comes with the package: drawings of 64 × 64 pixels to latents of 4 × 16 × 16.
+
+    It has learned OpenMoji's coloured drawings. Its weights are stored in half precision, and computed with
+    in float32.
+
+    Example:
+        >>> import torch
+        >>> vae = pretrained_autoencoder()
+        >>> vae.encode(torch.ones(1, 3, 64, 64)).latent_dist.mode().shape
+        torch.Size([1, 4, 16, 16])
+    """
+    vae = AutoencoderKL.from_pretrained(_FOLDER / "autoencoder", low_cpu_mem_usage=False)
+    align_memory(vae)
+    return vae.float().eval()
+
+
+def pretrained_images() -> ImagePipeline:
+    """The model of images that comes with the package.
+
+    Its weights are stored in half precision, and computed with in float32.
+
+    Raises:
+        FileNotFoundError: if this version of the package has none.
+    """
+    folder = _FOLDER / "images"
+    if not (folder / "model_index.json").is_file():
+        raise FileNotFoundError(
+            "this version of priordiff comes without a model of images: train one with "
+            "examples/latent_diffusion, and give its folder to ImagePipeline.from_pretrained, or to "
+            "priordiff sample as --model"
+        )
+    return load_pipeline(ImagePipeline, folder)
 
 
 def pretrained_vocoder() -> VocoderPipeline:

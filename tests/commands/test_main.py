@@ -61,7 +61,8 @@ def test_help_has_examples_that_can_be_parsed_and_names_every_solver(
 def test_help_needs_neither_an_extra_nor_the_time_that_torch_takes() -> None:
     program = without_extras("""
 import runpy
-for arguments in ([], ["--help"], ["say", "--help"], ["synthesize", "--help"], ["say", "--speed", "0"]):
+helps = [[name, "--help"] for name in ("say", "synthesize", "sample")]
+for arguments in ([], ["--help"], *helps, ["say", "--speed", "0"]):
     sys.argv = ["priordiff", *arguments]
     try:
         runpy.run_module("priordiff", run_name="__main__")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +73,18 @@ def test_options_of_a_solver_are_stronger_than_those_of_its_name() -> None:
     assert chosen.config.solver_order == 3
     assert chosen.config.algorithm_type == "sde-dpmsolver++"
     assert chosen.model_space == "white"
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_loaded_scheduler_has_the_same_solver_as_before_it_was_saved(solver: str, tmp_path: Path) -> None:
+    scheduler = with_prior(DDIMScheduler(clip_sample=False))
+    scheduler.save_pretrained(tmp_path)
+    before, after = (
+        with_solver(each, solver) for each in (scheduler, type(scheduler).from_pretrained(tmp_path))
+    )
+    for each in (before, after):
+        each.set_timesteps(7)
+    assert before.timesteps.tolist() == after.timesteps.tolist()
 
 
 def test_ddim_does_not_clip_what_another_solver_did_not() -> None:

@@ -129,8 +129,9 @@ def conditional_unet(**config: Any) -> diffusers.UNet2DConditionModel:
     )
 
 
-def unconditional_unet() -> diffusers.UNet2DModel:
+def unconditional_unet(**channels: int) -> diffusers.UNet2DModel:
     return diffusers.UNet2DModel(
+        **channels,
         sample_size=8,
         block_out_channels=(4, 8),
         layers_per_block=1,
@@ -207,6 +208,22 @@ def latent_diffusion() -> Any:
             scheduler=diffusers.DDIMScheduler(clip_sample=False),
         )
     )
+
+
+def unconditional_latent_diffusion() -> Any:
+    unet = unconditional_unet(in_channels=LATENT[0], out_channels=LATENT[0])
+    scheduler = diffusers.DDIMScheduler(clip_sample=False)
+    return ready(diffusers.LDMPipeline(vqvae=vae(), unet=unet, scheduler=scheduler))
+
+
+def latent_super_resolution() -> Any:
+    """Its latents have as many channels and pixels as the images that it is given."""
+    unet = unconditional_unet(in_channels=6, out_channels=3)
+    vqvae = diffusers.VQModel(
+        block_out_channels=(4,), norm_num_groups=2, latent_channels=3, num_vq_embeddings=8
+    )
+    scheduler = diffusers.DDIMScheduler(clip_sample=False)
+    return ready(diffusers.LDMSuperResolutionPipeline(vqvae=vqvae, unet=unet, scheduler=scheduler))
 
 
 def dit() -> Any:

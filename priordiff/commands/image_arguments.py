@@ -1,0 +1,95 @@
+"""Arguments of the command that makes images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from priordiff.command_line import CommandParser
+from priordiff.commands.options import add_sampling, within
+
+__all__ = ["sample_parser"]
+
+_DESCRIPTION = """\
+Make images: of classes, of texts, from other images, or of nothing.
+
+A model of classes makes images of those that are named; --list tells which there are. A model
+of texts takes --prompts. A model of super-resolution enlarges the images that are given as
+--input: of each it takes the middle square, scaled to the size of the small images that it has
+learned from. A model of colouring takes drawings or grey images likewise.
+
+Without --output all of them come on one sheet, samples.png in the present folder, with a row
+for each class, text or input. What is there is kept: the next one is samples-2.png.
+"""
+_EXAMPLES = """\
+examples:
+  priordiff sample                                      four images of every class: samples.png
+  priordiff sample --list                               the classes of the model
+  priordiff sample --classes flags food-drink --count 8
+  priordiff sample --classes flags --output images      a file for each: images/flags.png ...
+  priordiff sample --model runs/latent_diffusion/class-diagonal-seed0 --output sheet.png
+  priordiff sample --model runs/latent_diffusion/text-learned-seed0 --prompts heart
+  priordiff sample --model runs/latent_diffusion/super-resolution-fourier-seed0 --input small.png
+"""
+_MOST_IMAGES = 10_000  # of a class or input: their seeds are consecutive numbers
+_LARGEST_SEED = 2**63 - 1 - _MOST_IMAGES
+
+
+def sample_parser() -> argparse.ArgumentParser:
+    """The parser of `priordiff sample`."""
+    parser = CommandParser(prog="priordiff sample", description=_DESCRIPTION, epilog=_EXAMPLES)
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        help="of what the images are to be, for a model of classes; all: every class (default: all)",
+    )
+    parser.add_argument("--list", action="store_true", help="print the classes of the model, make no image")
+    parser.add_argument(
+        "--prompts",
+        nargs="+",
+        metavar="TEXT",
+        help="of what the images are to be, for a model of texts, each text in quotes",
+    )
+    parser.add_argument(
+        "--input",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="images to be restored, for a model of super-resolution or colouring",
+    )
+    parser.add_argument(
+        "--count",
+        type=within(1, _MOST_IMAGES, int),
+        default=4,
+        metavar="N",
+        help="how many images of each class or text, or from each input (default: 4)",
+    )
+    parser.add_argument(
+        "--output",
+        default="",
+        metavar="PATH",
+        help="a .png file for one sheet of all images, which is replaced if it is there; "
+        "or a folder for a PNG file of each (default: a sheet in the present folder)",
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="a saved ImagePipeline or a run of examples/latent_diffusion "
+        "(default: the model of images that comes with priordiff)",
+    )
+    parser.add_argument(
+        "--guidance",
+        type=within(0, 100),
+        metavar="SCALE",
+        help="of classes or texts: above 1 images are more typical of theirs, and less varied; "
+        "1 is none (default: the model's)",
+    )
+    add_sampling(
+        parser,
+        "of the first image of each class, text or input, the next ones have the next numbers; "
+        "the same number makes the same image (default: 0)",
+        _LARGEST_SEED,
+    )
+    return parser

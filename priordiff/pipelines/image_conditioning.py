@@ -1,0 +1,87 @@
+"""What images are conditioned on, and how networks of diffusers are told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Conditioning", "denoise"]
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What a batch of images is conditioned on; all that is None is not there.
+
+    Attributes:
+        labels: of classes, int64 (batch,).
+        image: that goes with each sample, in the space and size of the samples, (batch, channels, height,
+            width): an enlarged one, a line drawing, what is left of a masked one with its mask.
+        text: embeddings of texts (batch, features).
+    """
+
+    labels: Tensor | None = None
+    image: Tensor | None = None
+    text: Tensor | None = None
+
+    @property
+    def arguments(self) -> tuple[Tensor, ...]:
+        """What is there, as an estimator takes it."""
+        return tuple(part for part in (self.labels, self.image, self.text) if part is not None)
+
+    def without(self, dropped: Tensor, null_label: int) -> Conditioning:
+        """Without class and text where `dropped` (batch,) is True, as a network learns to do without.
+
+        The image stays: it is what is to be restored. So does the prior, which is that of the whole
+        conditioning (see the page of mathematics on guidance).
+
+        Args:
+            dropped: which items.
+            null_label: the label that stands for none.
+        """
+        labels, text = self.labels, self.text
+        if labels is not None:
+            labels = labels.masked_fill(dropped, null_label)
+        if text is not None:
+            text = text.masked_fill(dropped[:, None], 0.0)
+        return replace(self, labels=labels, text=text)
+
+    def to(self, device: torch.device) -> Conditioning:
+        """On another device."""
+        parts = (None if part is None else part.to(device) for part in (self.labels, self.image, self.text))
+        return Conditioning(*parts)
+
+
+def denoise(network: Any, sample: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+    """What a network of diffusers predicts.
+
+    Args:
+        network: `UNet2DModel` and `DiTTransformer2DModel` take labels, `UNet2DConditionModel` labels and
+            text, and all of them an image, as further channels of their input.
+        sample: as the scheduler's `scale_model_input` makes it, (batch, channels, height, width).
+        timesteps: (batch,), or one for all.
+        conditioning: of the batch.
+
+    Returns:
+        The prediction (batch, channels, height, width).
+    """
+    channels = sample.shape[1]
+    timesteps = torch.as_tensor(timesteps, device=sample.device).expand(len(sample))
+    labels: dict[str, Any] = {} if conditioning.labels is None else {"class_labels": conditioning.labels}
+    if conditioning.image is not None:
+        sample = torch.cat([sample, conditioning.image.to(sample.dtype)], dim=1)
+    kind = type(network).__name__
+    if kind == "UNet2DConditionModel":
+        labels["encoder_hidden_states"] = _as_sequence(network, conditioning.text, sample)
+    elif kind.startswith("DiT") and not labels:
+        labels["class_labels"] = torch.zeros(len(sample), dtype=torch.long, device=sample.device)
+    output = network(sample, timesteps, **labels, return_dict=False)[0]
+    return output[:, :channels]  # a DiT may predict a variance besides
+
+
+def _as_sequence(network: Any, text: Tensor | None, sample: Tensor) -> Tensor:
+    if text is None:
+        return sample.new_zeros(len(sample), 1, network.config.cross_attention_dim)
+    return text[:, None].to(sample.dtype)
