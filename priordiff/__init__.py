@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from priordiff import (
         estimators,
+        fine_tuning,
         lapped_transform,
         losses,
         models,
@@ -24,17 +25,24 @@ if TYPE_CHECKING:
         ClassMomentsEstimator,
         EncodedTextEstimator,
         FourierPowerEstimator,
+        InpaintingEstimator,
         LearnedDiagonalEstimator,
+        LearnedImageEstimator,
         LearnedMelSpectrumEstimator,
+        LocalRegressionEstimator,
+        LowRankEstimator,
         MeanEstimator,
         MelEnergyEstimator,
         MelSpectrumEstimator,
+        MomentsEstimator,
         OffsetNoiseEstimator,
         PhonemeEstimator,
         PriorEstimator,
+        ResidualEstimator,
         SpecGradEstimator,
         VideoNoiseEstimator,
     )
+    from priordiff.fine_tuning import adapt_to_prior
     from priordiff.losses import prior_loss
     from priordiff.models import (
         DiffWave,
@@ -44,8 +52,13 @@ if TYPE_CHECKING:
         MelTransformer,
         TextEncoder,
     )
-    from priordiff.pipelines import TextToSpeechPipeline, VocoderPipeline, apply_prior
-    from priordiff.pretrained import pretrained_vocoder, pretrained_voice
+    from priordiff.pipelines import ImagePipeline, TextToSpeechPipeline, VocoderPipeline, apply_prior
+    from priordiff.pretrained import (
+        pretrained_autoencoder,
+        pretrained_images,
+        pretrained_vocoder,
+        pretrained_voice,
+    )
     from priordiff.priors import (
         DensePrior,
         DiagonalPrior,
@@ -79,11 +92,16 @@ __all__ = [
     "FourierPowerEstimator",
     "FractionalDDPMScheduler",
     "GaussianPrior",
+    "ImagePipeline",
+    "InpaintingEstimator",
     "KroneckerPrior",
     "LappedConvNeXt",
     "LappedPrior",
     "LearnedDiagonalEstimator",
+    "LearnedImageEstimator",
     "LearnedMelSpectrumEstimator",
+    "LocalRegressionEstimator",
+    "LowRankEstimator",
     "LowRankPrior",
     "MaskedPrior",
     "MeanEstimator",
@@ -93,11 +111,13 @@ __all__ = [
     "MelSpectrumEstimator",
     "MelTransformer",
     "ModelMixin",
+    "MomentsEstimator",
     "OffsetNoiseEstimator",
     "PaddedPrior",
     "PhonemeEstimator",
     "PriorEstimator",
     "PriorGradScheduler",
+    "ResidualEstimator",
     "SchedulerMixin",
     "SpecGradEstimator",
     "SpectralPrior",
@@ -106,8 +126,10 @@ __all__ = [
     "TextToSpeechPipeline",
     "VideoNoiseEstimator",
     "VocoderPipeline",
+    "adapt_to_prior",
     "apply_prior",
     "estimators",
+    "fine_tuning",
     "from_distribution",
     "lapped_transform",
     "losses",
@@ -116,6 +138,8 @@ __all__ = [
     "p2_weight",
     "pipelines",
     "pretrained",
+    "pretrained_autoencoder",
+    "pretrained_images",
     "pretrained_vocoder",
     "pretrained_voice",
     "prior_loss",
@@ -135,6 +159,7 @@ _ROOMS = (
     "lapped_transform",
     "losses",
     "schedulers",
+    "fine_tuning",
     "models",
     "estimators",
     "pipelines",
@@ -146,7 +171,7 @@ _ROOMS = (
 
 
 def __getattr__(name: str) -> Any:
-    """Also finds `PriorGrad<Name>` for every scheduler of diffusers that can have a prior."""
+    """Also finds `PriorGrad<Name>` for schedulers of diffusers, `PriorAdapted<Name>` for its networks."""
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
     if name in _BORROWED:
@@ -155,6 +180,10 @@ def __getattr__(name: str) -> Any:
         # The rooms are listed from the cheapest to the dearest.
         rooms = (import_module(f"{__name__}.{room}") for room in _ROOMS)
         return next(getattr(room, name) for room in rooms if name in room.__all__)
+    if name.startswith("PriorAdapted"):
+        from priordiff.fine_tuning import prior_adapter_named
+
+        return prior_adapter_named(name)
     from priordiff.schedulers import prior_scheduler_named
 
     return prior_scheduler_named(name)

@@ -57,9 +57,28 @@ def test_the_guide_to_pipelines_runs_with_tiny_ones_in_place_of_those_that_it_lo
 
     load(diffusers.StableDiffusionPipeline, tiny.stable_diffusion)
     load(diffusers.StableDiffusion3Pipeline, tiny.stable_diffusion_3)
+    load(diffusers.LDMPipeline, tiny.unconditional_latent_diffusion)
+    load(diffusers.DiTPipeline, tiny.dit)
     scope = run_blocks("pipelines.md")
     assert len(scope["images"]) == len(scope["prompts"])
     assert len(scope["variants"]) == len(scope["halves"]) == len(scope["prompts"])
+
+
+def test_the_guide_to_fine_tuning_runs_with_a_tiny_pipeline_in_place_of_the_one_that_it_loads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("peft")
+    plain = diffusers.StableDiffusionPipeline
+    load = plain.from_pretrained.__func__
+
+    def from_pretrained(kind: type, name: str) -> Any:
+        return load(kind, name) if Path(name).exists() else tiny.stable_diffusion().to(torch.float32)
+
+    monkeypatch.setattr(plain, "from_pretrained", classmethod(from_pretrained))
+    scope = run_blocks("fine-tuning.md")
+    assert torch.isfinite(scope["loss"])
+    assert len(scope["images"]) == 2
+    assert type(scope["again"].unet).__name__ == "PriorAdaptedUNet2DConditionModel"
 
 
 def test_the_guide_to_schedulers_runs_and_its_table_has_every_scheduler_of_diffusers() -> None:

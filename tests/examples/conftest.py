@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from priordiff.audio import make_corpus
-from tests.examples.tiny import TRAINING, as_overrides
+from tests.examples.tiny import LATENT_DIFFUSION, TRAINING, TextLengths, as_overrides
 
 SENTENCES = [
     "The birch canoe slid on the smooth planks.",
@@ -53,6 +54,34 @@ def tiny(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "evaluation.max_seconds": 0.5,
     }
     return ["--data", str(speech), *as_overrides(overrides)]
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with images of two classes, each of another colour."""
+    image = pytest.importorskip("PIL.Image")
+    directory, random = tmp_path_factory.mktemp("images"), torch.Generator().manual_seed(0)
+    for index in range(24):
+        colour = torch.randint(0, 256, (3,), generator=random).tolist()
+        picture = image.new("RGB", (20, 16), tuple(colour))
+        picture.paste((255, 255, 255), (0, 0, 8, 8 + index % 8))
+        file = directory / ("round", "square")[index % 2] / f"{index}.png"
+        file.parent.mkdir(exist_ok=True)
+        picture.save(file)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_images(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Arguments for an experiment on images of seconds, without an output folder."""
+    cache = tmp_path_factory.mktemp("cache")
+    return ["--data", str(pictures), *as_overrides({**LATENT_DIFFUSION, "corpus.cache_directory": cache})]
+
+
+@pytest.fixture
+def _texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence encoder has tests of its own."""
+    monkeypatch.setattr("latent_diffusion.encoding.default_sentence_encoder", TextLengths)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,1 @@
+"""Latent diffusion under data-dependent priors."""

@@ -1,0 +1,100 @@
+"""What is known of the images of an experiment whatever is sampled: computed once for all models."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from functools import cached_property
+
+import torch
+from accelerate import PartialState
+from torch import Tensor
+
+from latent_diffusion.autoencoding import pixels
+from latent_diffusion.pictures import Pictures, with_telling_lines
+from latent_diffusion.tasks import TASKS
+from priordiff.images.metrics import EfficientNetLite, ImageFeatures, LinearProbe, nearest_neighbours
+
+__all__ = ["Data", "References", "feature_network"]
+
+_BATCH = 64
+
+
+@functools.cache
+def feature_network() -> EfficientNetLite:
+    """That computes the features, on the device of this process."""
+    return EfficientNetLite().to(PartialState().device)
+
+
+class References:
+    """What samples are compared with.
+
+    Args:
+        training: images that the models learn from.
+        validation: images that they are judged by.
+    """
+
+    def __init__(self, training: Pictures, validation: Pictures) -> None:
+        self.training, self.validation = training, validation
+
+    @cached_property
+    def of_training(self) -> ImageFeatures:
+        """Features of the training images."""
+        corpus = self.training.images  # which may be too many to be held at once
+        return _features(pixels(corpus.images(rows)) for rows in torch.arange(len(corpus)).split(_BATCH))
+
+    @cached_property
+    def of_validation(self) -> ImageFeatures:
+        """Features of the held-out images."""
+        return self.features(self.targets)
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """The held-out images (N, 3, height, width) in [−1, 1]."""
+        return pixels(self.validation.images.images())
+
+    @cached_property
+    def probe(self) -> LinearProbe:
+        """A classifier that has learned the training images."""
+        return LinearProbe.fit(self.of_training.values, self.training.images.labels)
+
+    @cached_property
+    def nearness(self) -> Tensor:
+        """How far each held-out image is from the nearest training image."""
+        return nearest_neighbours(self.of_validation.values, self.of_training.values).distances
+
+    def features(self, images: Tensor) -> ImageFeatures:
+        """Features of images (N, 3, height, width) in [−1, 1]."""
+        return _features(images.split(_BATCH))
+
+
+def _features(batches: Iterable[Tensor]) -> ImageFeatures:
+    network, device = feature_network(), PartialState().device
+    values = [network(batch.to(device)).cpu() for batch in batches]
+    return ImageFeatures(torch.cat(values), network.name)
+
+
+class Data:
+    """The images of an experiment, and those of each task.
+
+    Args:
+        training: images to learn from.
+        validation: images that are held out.
+    """
+
+    def __init__(self, training: Pictures, validation: Pictures) -> None:
+        self.all = References(training, validation)
+
+    def of(self, task: str) -> References:
+        """The images of a task: all of them, but for drawings whose lines say nothing, where there are lines.
+
+        Args:
+            task: a key of `TASKS`.
+        """
+        return self._with_lines if TASKS[task].has_lines else self.all
+
+    @cached_property
+    def _with_lines(self) -> References:
+        if self.all.training.lines is None:
+            return self.all
+        return References(*with_telling_lines(self.all.training, self.all.validation))

@@ -1,0 +1,169 @@
+"""The sections of a configuration, each of what a part of the example needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from priordiff.pipelines import SOLVERS
+from priordiff.training import ADJUSTABLE, TrainingConfig, expect
+
+__all__ = [
+    "AutoencoderConfig",
+    "DiTConfig",
+    "EstimatorConfig",
+    "EvaluationConfig",
+    "InpaintingConfig",
+    "SchedulerConfig",
+]
+
+
+@dataclass
+class AutoencoderConfig:
+    """Stage 1: diffusers' `AutoencoderKL`, trained here or loaded.
+
+    Args:
+        folder: in which one was saved; "pretrained" for the one that comes with the package, null to train
+            one.
+        channels: of each level, of which each but the last halves height and width.
+        layers: residual blocks of a level.
+        latent_channels: of the latents.
+        norm_groups: over which channels are normalised.
+        kl_weight: of the divergence of the posterior from N(0, I), in nats an element of the image.
+        training: its training.
+    """
+
+    folder: str | None = None
+    channels: list[int] = field(default_factory=lambda: [32, 64, 128])
+    layers: int = 1
+    latent_channels: int = 4
+    norm_groups: int = 8
+    kl_weight: float = 1e-3
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(num_steps=2000, learning_rate=1e-3, lr_scheduler="cosine")
+    )
+
+    def __post_init__(self) -> None:
+        grouped = self.norm_groups >= 1 and not any(each % self.norm_groups for each in self.channels)
+        expect(self, "norm_groups", grouped, f"a divisor of every one of the channels {self.channels}")
+
+
+@dataclass
+class DiTConfig:
+    """Arguments of diffusers' `DiTTransformer2DModel`, beside those that the data fix."""
+
+    layers: int = 12
+    heads: int = 6
+    head_channels: int = 64
+    patch_size: int = 2
+    dropout: float = 0.0
+
+
+@dataclass
+class EstimatorConfig:
+    """The prior.
+
+    Args:
+        rank: of a low-rank covariance.
+        floor: smallest standard deviation.
+        channels: width of the network of a learned prior, `priordiff.LearnedImageEstimator`.
+        layers: number of its blocks.
+        dropout: of its blocks.
+        training: its training, before that of the denoiser.
+    """
+
+    rank: int = 16
+    floor: float = 0.1
+    channels: int = 48
+    layers: int = 3
+    dropout: float = 0.1
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            num_steps=500,
+            batch_size=32,
+            learning_rate=2e-3,
+            lr_scheduler="cosine",
+            weight_decay=0.1,
+            ema_decay=0.99,
+            evaluate_every=100,
+        )
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "channels", "layers"):
+            expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
+        expect(self, "floor", 0 < self.floor < 1, "a number between 0 and 1")
+        expect(self, "dropout", 0 <= self.dropout < 1, "a number in [0, 1)")
+
+
+@dataclass
+class InpaintingConfig:
+    """What is hidden of images.
+
+    Args:
+        holes: how many different ones each training image has; held-out images have one.
+        fill: what stands in a hole: white, the background of drawings, or grey, the mean of photographs.
+        margin: of latents around those of the hole, which count as hidden: the encoder saw the hole there.
+            With white drawings and three levels, latents next to a hole err by half a standard deviation, and
+            those after them by a seventh.
+    """
+
+    holes: int = 4
+    fill: str = "white"
+    margin: int = 1
+
+    def __post_init__(self) -> None:
+        expect(self, "holes", self.holes >= 1, "an integer of at least 1")
+        expect(self, "fill", self.fill in ("white", "grey"), "white or grey")
+        expect(self, "margin", self.margin >= 0, "an integer of at least 0")
+
+
+@dataclass
+class SchedulerConfig:
+    """The noise levels, and what the network predicts of them.
+
+    Args:
+        num_train_timesteps: how many levels.
+        beta_schedule: of diffusers' `DDIMScheduler`.
+        prediction_type: epsilon, sample or v_prediction; "flow" for the velocity of a straight path.
+        model_space: what the network sees under a prior: "centered", "data" or "white".
+    """
+
+    num_train_timesteps: int = 1000
+    beta_schedule: str = "squaredcos_cap_v2"
+    prediction_type: str = "v_prediction"
+    model_space: str = "white"
+
+    def __post_init__(self) -> None:
+        kinds = ("epsilon", "sample", "v_prediction", "flow")
+        expect(self, "prediction_type", self.prediction_type in kinds, f"one of {', '.join(kinds)}")
+        spaces = ("centered", "data", "white")
+        expect(self, "model_space", self.model_space in spaces, f"one of {', '.join(spaces)}")
+
+
+@dataclass
+class EvaluationConfig:
+    """How the models are judged on held-out images.
+
+    Args:
+        num_inference_steps: of the sampler.
+        more_inference_steps: with which every finished model is judged besides.
+        solver: one of `priordiff.pipelines.SOLVERS`; null for the scheduler of the training.
+        curve_images: samples of the evaluations during training.
+        final_images: samples of the evaluation at the end.
+        report_images: samples that the report shows of each model.
+        batch_size: samples of a batch.
+    """
+
+    num_inference_steps: int = field(default=10, metadata=ADJUSTABLE)
+    more_inference_steps: list[int] = field(default_factory=lambda: [2, 5, 20, 50], metadata=ADJUSTABLE)
+    solver: str | None = field(default="ddim", metadata=ADJUSTABLE)
+    curve_images: int = field(default=64, metadata=ADJUSTABLE)
+    final_images: int = field(default=256, metadata=ADJUSTABLE)
+    report_images: int = field(default=12, metadata=ADJUSTABLE)
+    batch_size: int = field(default=64, metadata=ADJUSTABLE)
+
+    def __post_init__(self) -> None:
+        for name in ("num_inference_steps", "curve_images", "final_images", "batch_size"):
+            expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
+        solvers = ", ".join(SOLVERS)
+        expect(self, "solver", self.solver in (None, *SOLVERS), f"one of {solvers}, or null")

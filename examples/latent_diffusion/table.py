@@ -1,0 +1,91 @@
+"""The table of a task: every model at every number of evaluations, and what it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from latent_diffusion.configuration import LatentDiffusionConfig
+from latent_diffusion.judging import CEILING_SCORES, NOISE_SCORES, scores_at
+from latent_diffusion.priors import BASELINE, PRIORS
+from latent_diffusion.tasks import TASKS
+from priordiff.experiments import minutes_of, read_scores
+from priordiff.images.metrics import IMAGE_METRICS
+from priordiff.report import Cell, Column, Report
+
+if TYPE_CHECKING:
+    from latent_diffusion.experiment import LatentDiffusionRun
+
+__all__ = ["add_table"]
+
+
+def add_table(
+    report: Report, config: LatentDiffusionConfig, task: str, models: dict[str, list[LatentDiffusionRun]]
+) -> None:
+    """Adds the table of a task, in which the models of each name are the runs over different seeds."""
+    evaluation = config.evaluation
+    numbers = sorted({*evaluation.more_inference_steps, evaluation.num_inference_steps})
+    first = read_scores(next(iter(models.values()))[0].directory, scores_at(numbers[0]))
+    measured = [name for name in IMAGE_METRICS if name in first]
+    columns = [
+        Column(IMAGE_METRICS[name].label, IMAGE_METRICS[name].unit, better=IMAGE_METRICS[name].better)
+        for name in measured
+    ]
+    columns += [
+        Column("−log p of the prior", "nats an element", better="lower"),
+        Column("an image", "s", better="lower"),
+        Column("training", "min", digits=1),
+    ]
+    rows: dict[str, Sequence[Cell]] = {}
+    for steps in numbers:
+        for name, runs in models.items():
+            scores = [read_scores(run.directory, scores_at(steps)) for run in runs]
+            minutes = [_minutes(run) for run in runs] if steps == numbers[-1] else None
+            rows[f"{name}, {steps}"] = [
+                *_cells(scores, measured),
+                None,
+                _cells(scores, ["seconds"])[0],
+                minutes,
+            ]
+    for name, runs in models.items():
+        scores = [read_scores(run.directory, NOISE_SCORES) for run in runs]
+        rows[f"{name}: prior alone"] = [*_cells(scores, [*measured, "nll"]), None, None]
+    ceiling = read_scores(next(iter(models.values()))[0].directory, CEILING_SCORES)
+    best = "the true images" if TASKS[task].has_image else "training images"
+    rows[f"{best}, through the autoencoder" if config.space == "latent" else best] = [
+        *(ceiling.get(name) for name in measured),
+        None,
+        None,
+        None,
+    ]
+    main, baseline = evaluation.num_inference_steps, f"{task}/{BASELINE}"
+    described = [f"{name}: {PRIORS[runs[0].config.prior].description}" for name, runs in models.items()]
+    report.table(
+        columns,
+        rows,
+        baseline=f"{baseline}, {main}" if baseline in models else None,
+        caption=". ".join([*described, *_circumstances(config, next(iter(models.values()))[0])]),
+        corner="model, evaluations",
+    )
+
+
+def _circumstances(config: LatentDiffusionConfig, run: LatentDiffusionRun) -> list[str]:
+    parameters = read_scores(run.directory, scores_at(config.evaluation.num_inference_steps))["parameters"]
+    solver = config.evaluation.solver or "the scheduler of the training"
+    training = run.training
+    return [
+        f"Each network has {parameters:,.0f} parameters and learned for {training.num_steps:,} steps of "
+        f"{training.batch_size} images; {config.evaluation.final_images:,} samples by {solver}",
+        "Prior alone: a sample of the prior, no network",
+        "The training of a learned prior counts as training",
+        "With several seeds: mean ± standard deviation",
+    ]
+
+
+def _minutes(run: LatentDiffusionRun) -> float:
+    """Of its training, and of that of its prior."""
+    return minutes_of(run.directory) + (minutes_of(run.needs) if run.needs else 0.0)
+
+
+def _cells(scores: Sequence[dict[str, float]], keys: Sequence[str]) -> list[Cell]:
+    return [[score.get(key) for score in scores] for key in keys]
