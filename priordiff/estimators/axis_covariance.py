@@ -6,6 +6,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
+from priordiff.estimators.arguments import check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import Covariance
 from priordiff.priors import KroneckerPrior
@@ -44,9 +45,7 @@ class AxisCovarianceEstimator(PriorEstimator):
     @register_to_config
     def __init__(self, size: int, axis: int = 1, floor: float = 0.01) -> None:
         super().__init__()
-        for name, value in {"size": size, "floor": floor}.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+        check_positive(size=size, floor=floor)
         self.register_buffer("mean", torch.full((size,), float("nan")))
         self.register_buffer("covariance", torch.full((size, size), float("nan")))
 

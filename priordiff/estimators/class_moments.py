@@ -9,6 +9,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
+from priordiff.estimators.arguments import check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import Moments
 from priordiff.priors import DiagonalPrior
@@ -48,10 +49,7 @@ class ClassMomentsEstimator(PriorEstimator):
     @register_to_config
     def __init__(self, num_classes: int, shape: Sequence[int], floor: float = 0.1) -> None:
         super().__init__()
-        sizes = {f"shape[{index}]": size for index, size in enumerate(shape)}
-        for name, value in {"num_classes": num_classes, "floor": floor, **sizes}.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+        check_positive(shape, num_classes=num_classes, floor=floor)
         self.register_buffer("mean", torch.full((num_classes, *shape), float("nan")))
         self.register_buffer("std", torch.full((num_classes, *shape), float("nan")))
 

@@ -8,6 +8,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
+from priordiff.estimators.arguments import check_items, check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import Moments, check_numbers
 from priordiff.priors import SpectralPrior
@@ -48,10 +49,7 @@ class FourierPowerEstimator(PriorEstimator):
     @register_to_config
     def __init__(self, shape: Sequence[int], dims: Sequence[int] | None = None, floor: float = 0.01) -> None:
         super().__init__()
-        sizes = {f"shape[{index}]": size for index, size in enumerate(shape)}
-        for name, value in {"floor": floor, **sizes}.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+        check_positive(shape, floor=floor)
         self._dims = event_axes("dims", range(2, 1 + len(shape)) if dims is None else dims, 1 + len(shape))
         if not self._dims:
             raise ValueError("dims=[] names no axis, expected at least one")
@@ -72,10 +70,7 @@ class FourierPowerEstimator(PriorEstimator):
 
     def observe(self, statistics: Moments, data: Tensor) -> None:
         """Adds data (batch, *shape)."""
-        if data.shape[1:] != self.mean.shape[1:]:
-            raise ValueError(
-                f"data have shape {tuple(data.shape)}, expected (batch, {str(list(self.config.shape))[1:-1]})"
-            )
+        check_items(data, self.config.shape)
         check_numbers(data)
         if len(data):
             statistics.update(self._coefficients(data.cpu().double()))

@@ -9,6 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
+from priordiff.estimators.arguments import check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.lapped_transform import check_hop_length
 from priordiff.models import ConvNeXtBlock
@@ -63,10 +64,7 @@ class LearnedMelSpectrumEstimator(PriorEstimator):
         floor: float = 1e-3,
     ) -> None:
         super().__init__()
-        sizes = {"channels": channels, "layers": layers, "n_mels": n_mels, "floor": floor}
-        for name, value in sizes.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+        check_positive(channels=channels, layers=layers, n_mels=n_mels, floor=floor)
         check_hop_length(hop_length)
         self.input_projection = nn.Linear(n_mels, channels)
         self.blocks = nn.ModuleList(ConvNeXtBlock(channels, 7, 3) for _ in range(layers))

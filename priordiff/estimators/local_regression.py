@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor
 
+from priordiff.estimators.arguments import check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import LinearRegression
 from priordiff.priors import DiagonalPrior
@@ -57,10 +56,13 @@ class LocalRegressionEstimator(PriorEstimator):
         floor: float = 0.01,
     ) -> None:
         super().__init__()
-        given: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
-        for name, value in {**given, "kernel_size": kernel_size, "ridge": ridge, "floor": floor}.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+        check_positive(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            ridge=ridge,
+            floor=floor,
+        )
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size} must be odd: a filter has a middle")
         nothing = float("nan")

@@ -9,6 +9,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
+from priordiff.estimators.arguments import check_items, check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import Covariance
 from priordiff.priors import LowRankPrior
@@ -50,10 +51,7 @@ class LowRankEstimator(PriorEstimator):
     @register_to_config
     def __init__(self, shape: Sequence[int], rank: int = 16, floor: float = 0.01) -> None:
         super().__init__()
-        sizes = {f"shape[{index}]": size for index, size in enumerate(shape)}
-        for name, value in {"rank": rank, "floor": floor, **sizes}.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+        check_positive(shape, rank=rank, floor=floor)
         if rank >= math.prod(shape):
             raise ValueError(f"rank={rank} must be less than the {math.prod(shape)} elements of an item")
         self.register_buffer("mean", torch.full((1, *shape), float("nan")))
@@ -73,10 +71,7 @@ class LowRankEstimator(PriorEstimator):
 
     def observe(self, statistics: Covariance, data: Tensor) -> None:
         """Adds data (batch, *shape)."""
-        if data.shape[1:] != self.mean.shape[1:]:
-            raise ValueError(
-                f"data have shape {tuple(data.shape)}, expected (batch, {str(list(self.config.shape))[1:-1]})"
-            )
+        check_items(data, self.config.shape)
         statistics.update(data.flatten(1))
 
     def conclude(self, statistics: Covariance) -> None:

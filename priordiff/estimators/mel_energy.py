@@ -6,6 +6,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
+from priordiff.estimators.arguments import check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import Minimum
 from priordiff.priors import DiagonalPrior
@@ -40,9 +41,7 @@ class MelEnergyEstimator(PriorEstimator):
     @register_to_config
     def __init__(self, hop_length: int = 256, ceiling: float = 4.0, floor: float = 0.1) -> None:
         super().__init__()
-        for name, value in {"hop_length": hop_length, "ceiling": ceiling, "floor": floor}.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+        check_positive(hop_length=hop_length, ceiling=ceiling, floor=floor)
         self.register_buffer("energy_min", torch.tensor(float("nan")))
 
     def forward(self, log_mel: Tensor) -> DiagonalPrior:

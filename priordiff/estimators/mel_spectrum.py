@@ -8,6 +8,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor
 
+from priordiff.estimators.arguments import check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import LinearRegression
 from priordiff.lapped_transform import check_hop_length, mdct
@@ -62,9 +63,7 @@ class MelSpectrumEstimator(PriorEstimator):
         ceiling: float = 1.0,
     ) -> None:
         super().__init__()
-        for name, value in {"n_mels": n_mels, "ridge": ridge, "floor": floor}.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+        check_positive(n_mels=n_mels, ridge=ridge, floor=floor)
         if not ceiling > floor:
             raise ValueError(f"ceiling={ceiling} must be larger than floor={floor}")
         check_hop_length(hop_length)

@@ -8,6 +8,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
+from priordiff.estimators.arguments import check_items, check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import Moments
 from priordiff.priors import DiagonalPrior
@@ -40,10 +41,7 @@ class MomentsEstimator(PriorEstimator):
     @register_to_config
     def __init__(self, shape: Sequence[int], floor: float = 0.01) -> None:
         super().__init__()
-        sizes = {f"shape[{index}]": size for index, size in enumerate(shape)}
-        for name, value in {"floor": floor, **sizes}.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+        check_positive(shape, floor=floor)
         self.register_buffer("mean", torch.full((1, *shape), float("nan")))
         self.register_buffer("std", torch.full((1, *shape), float("nan")))
 
@@ -60,10 +58,7 @@ class MomentsEstimator(PriorEstimator):
 
     def observe(self, statistics: Moments, data: Tensor) -> None:
         """Adds data (batch, *shape)."""
-        if data.shape[1:] != self.mean.shape[1:]:
-            raise ValueError(
-                f"data have shape {tuple(data.shape)}, expected (batch, {str(list(self.config.shape))[1:-1]})"
-            )
+        check_items(data, self.config.shape)
         statistics.update(data)
 
     def conclude(self, statistics: Moments) -> None:
