@@ -9,7 +9,7 @@ from acoustic.judging import NOISE_SCORES, RECORDING_SCORES, scores_at
 from acoustic.kinds import BASELINE, KINDS
 from priordiff.audio.metrics import SPEECH_METRICS
 from priordiff.experiments import Run, minutes_of, read_scores
-from priordiff.report import Cell, Column, Report
+from priordiff.report import Cell, Column, Report, cells_of
 
 __all__ = ["WARPED", "add_table"]
 
@@ -41,18 +41,24 @@ def add_table(report: Report, config: AcousticConfig, models: dict[str, list[Run
     rows: dict[str, list[Cell]] = {}
     for name, runs in models.items():
         minutes = [minutes_of(run.directory) for run in runs]
-        rows[name] = [*_cells(scores[name], [*measured, *_COSTS]), minutes]
+        rows[name] = [*cells_of(scores[name], [*measured, *_COSTS]), minutes]
     for steps in sorted({*evaluation.more_inference_steps} - {evaluation.num_inference_steps}, reverse=True):
         for name, runs in models.items():
             if KINDS[name].is_diffusion:
-                cells = _cells(_scores(runs, scores_at(steps)), [*measured, *_COSTS[:-1]])
+                cells = cells_of(_scores(runs, scores_at(steps)), [*measured, *_COSTS[:-1]])
                 rows[f"{name}: {steps} evaluations"] = [*cells, None, None]
     for name, runs in models.items():
         if KINDS[name].has_prior:
-            cells = _cells(_scores(runs, NOISE_SCORES), measured)
+            cells = cells_of(_scores(runs, NOISE_SCORES), measured)
             rows[f"{name}: noise alone"] = [*cells, None, None, None, None]
     if len(measured) > len(WARPED):
-        rows["the recordings, through the vocoder"] = [*_cells(recordings, measured), None, None, None, None]
+        rows["the recordings, through the vocoder"] = [
+            *cells_of(recordings, measured),
+            None,
+            None,
+            None,
+            None,
+        ]
     report.heading("All models on held-out recordings")
     described = ". ".join(f"{name}: {KINDS[name].description}" for name in models)
     report.table(
@@ -67,7 +73,3 @@ def add_table(report: Report, config: AcousticConfig, models: dict[str, list[Run
 
 def _scores(runs: Sequence[Run], name: str) -> list[dict[str, float]]:
     return [read_scores(run.directory, name) for run in runs]
-
-
-def _cells(scores: Sequence[dict[str, float]], keys: Sequence[str]) -> list[Cell]:
-    return [[score.get(key) for score in scores] for key in keys]

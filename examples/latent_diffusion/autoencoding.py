@@ -17,7 +17,7 @@ from priordiff.images.metrics import psnr
 from priordiff.pipelines import LatentSpace
 from priordiff.training import Draw, Evaluation
 
-__all__ = ["AutoencoderTask", "make_autoencoder", "pixels", "standardize"]
+__all__ = ["AutoencoderTask", "in_8_bits", "make_autoencoder", "pixels", "standardize"]
 
 _BATCH = 64
 
@@ -40,6 +40,11 @@ def make_autoencoder(config: LatentDiffusionConfig) -> AutoencoderKL:
 def pixels(images: Tensor) -> Tensor:
     """8-bit images as numbers in [−1, 1]."""
     return images.float() / 127.5 - 1
+
+
+def in_8_bits(images: Tensor) -> Tensor:
+    """Numbers in [−1, 1] as 8-bit images, the inverse of `pixels`; what lies beyond is clipped."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).byte()
 
 
 class _Images:

@@ -49,8 +49,8 @@ class EncodedDataset:
             "level": int(torch.randint(self.num_levels, (), generator=random)),
             "dropped": bool(torch.rand((), generator=random) < self.drop_labels),
         }
-        parts = {"labels": given.labels, "image": given.image, "text": given.text}
-        return {**item, **{name: part[row] for name, part in parts.items() if part is not None}}  # type: ignore[typeddict-item]
+        parts = {name: part[row] for name, part in vars(given).items() if part is not None}
+        return {**item, **parts}  # type: ignore[typeddict-item]
 
     def names(self, indices: Tensor) -> list[str]:
         """Names of images by their indices."""

@@ -63,10 +63,8 @@ class EncodedImages:
 
     def select(self, rows: Tensor) -> EncodedImages:
         """Some of them, by their indices."""
-        given = self.conditioning
-        parts = (None if part is None else part[rows] for part in (given.labels, given.image, given.text))
         names = tuple(self.names[row] for row in rows.tolist())
-        return EncodedImages(self.samples[rows], Conditioning(*parts), names)
+        return EncodedImages(self.samples[rows], self.conditioning.map(lambda part: part[rows]), names)
 
     def batches(self, size: int) -> list[tuple[Tensor, ...]]:
         """(*conditioning, samples) as estimators are fitted on them."""

@@ -11,6 +11,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
+from latent_diffusion.autoencoding import in_8_bits
 from latent_diffusion.configuration import LatentDiffusionConfig
 from latent_diffusion.encoding import Encodings
 from latent_diffusion.prior_task import held_out_nll
@@ -104,7 +105,7 @@ class Judge:
         pipeline.set_progress_bar_config(disable=True)
         parameters = float(sum(parameter.numel() for parameter in pipeline.unet.parameters()))
         pictures: dict[str, Tensor] = {}
-        for steps in sorted({*evaluation.more_inference_steps, main}):
+        for steps in evaluation.all_inference_steps:
             sampled = self.sample(pipeline, evaluation.final_images, steps)
             scores = {**self._scores(sampled.images), "seconds": sampled.seconds, "parameters": parameters}
             write_scores(directory, scores_at(steps), scores)
@@ -120,7 +121,7 @@ class Judge:
         write_scores(directory, CEILING_SCORES, self._scores(self._ceiling()))
         pictures |= {name: images[: evaluation.report_images] for name, images in alone.items()}
         with atomic_path(directory / EVALUATION / "pictures.pt") as file:
-            torch.save({name: ((each + 1) * 127.5).round().byte() for name, each in pictures.items()}, file)
+            torch.save({name: in_8_bits(each) for name, each in pictures.items()}, file)
         return result
 
     @torch.no_grad()

@@ -58,7 +58,7 @@ class PriorTask:
     def loss_sums(
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
     ) -> dict[str, Tensor]:
-        conditioning = Conditioning(batch.get("labels"), batch.get("image"), batch.get("text"))
+        conditioning = Conditioning.of(batch)
         sample = batch["sample"]
         return {"nll": prior_nll(model(*conditioning.arguments), sample) * sample.numel()}
 

@@ -10,6 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from latent_diffusion.autoencoding import in_8_bits
 from latent_diffusion.configuration import LatentDiffusionConfig
 from latent_diffusion.judging import report_pictures
 from latent_diffusion.pictures import Pictures
@@ -85,18 +86,18 @@ def _add_gallery(
         names, labels = held_out.images.class_names, held_out.images.labels[:count].tolist()
         texts = held_out.captions[:count] if kind.has_text else [names[label] for label in labels]
         caption += ": " + "; ".join(f"{number}. {text}" for number, text in enumerate(texts, start=1))
-    first = [Figure("held-out images", _grid(_bytes(originals.images)), caption)]
+    first = [Figure("held-out images", _grid(in_8_bits(originals.images)), caption)]
     if kind.degrade is not None:
         left = kind.degrade(originals, config, 0)
         # White holes would not be seen in white drawings.
         shown = left.images if left.hidden is None else left.images.masked_fill(left.hidden, 0.0)
-        first.append(Figure("what is left of them", _grid(_bytes(shown)), "the images to be restored"))
+        first.append(Figure("what is left of them", _grid(in_8_bits(shown)), "the images to be restored"))
     rows = {"Held out": first}
     for stored, caption in (("mean", "mean of the prior"), ("noise", "noise of the prior")):
         rows[caption.capitalize()] = [
             Figure(name, _grid(each[stored][:count]), f"{caption}, {name}") for name, each in pictures.items()
         ]
-    for steps in sorted({*config.evaluation.more_inference_steps, config.evaluation.num_inference_steps}):
+    for steps in config.evaluation.all_inference_steps:
         rows[f"In {steps} evaluations"] = [
             Figure(name, _grid(each[str(steps)][:count]), f"samples of {name} in {steps} evaluations")
             for name, each in pictures.items()
@@ -106,10 +107,6 @@ def _add_gallery(
 
 def _size(references: References) -> int:
     return len(references.training) + len(references.validation)
-
-
-def _bytes(images: Tensor) -> Tensor:
-    return ((images + 1) * 127.5).round().clamp(0, 255).byte()
 
 
 def _grid(images: Tensor) -> bytes:

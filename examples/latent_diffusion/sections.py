@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from latent_diffusion.unet import expect_groups
 from priordiff.pipelines import SOLVERS
 from priordiff.training import ADJUSTABLE, TrainingConfig, expect
 
@@ -43,8 +44,7 @@ class AutoencoderConfig:
     )
 
     def __post_init__(self) -> None:
-        grouped = self.norm_groups >= 1 and not any(each % self.norm_groups for each in self.channels)
-        expect(self, "norm_groups", grouped, f"a divisor of every one of the channels {self.channels}")
+        expect_groups(self, self.norm_groups, self.channels)
 
 
 @dataclass
@@ -161,6 +161,11 @@ class EvaluationConfig:
     final_images: int = field(default=256, metadata=ADJUSTABLE)
     report_images: int = field(default=12, metadata=ADJUSTABLE)
     batch_size: int = field(default=64, metadata=ADJUSTABLE)
+
+    @property
+    def all_inference_steps(self) -> list[int]:
+        """Numbers of evaluations with which a finished model is judged, in increasing order."""
+        return sorted({*self.more_inference_steps, self.num_inference_steps})
 
     def __post_init__(self) -> None:
         for name in ("num_inference_steps", "curve_images", "final_images", "batch_size"):

@@ -11,7 +11,7 @@ from latent_diffusion.priors import BASELINE, PRIORS
 from latent_diffusion.tasks import TASKS
 from priordiff.experiments import minutes_of, read_scores
 from priordiff.images.metrics import IMAGE_METRICS
-from priordiff.report import Cell, Column, Report
+from priordiff.report import Cell, Column, Report, cells_of
 
 if TYPE_CHECKING:
     from latent_diffusion.experiment import LatentDiffusionRun
@@ -24,7 +24,7 @@ def add_table(
 ) -> None:
     """Adds the table of a task, in which the models of each name are the runs over different seeds."""
     evaluation = config.evaluation
-    numbers = sorted({*evaluation.more_inference_steps, evaluation.num_inference_steps})
+    numbers = evaluation.all_inference_steps
     first = read_scores(next(iter(models.values()))[0].directory, scores_at(numbers[0]))
     measured = [name for name in IMAGE_METRICS if name in first]
     columns = [
@@ -42,14 +42,14 @@ def add_table(
             scores = [read_scores(run.directory, scores_at(steps)) for run in runs]
             minutes = [_minutes(run) for run in runs] if steps == numbers[-1] else None
             rows[f"{name}, {steps}"] = [
-                *_cells(scores, measured),
+                *cells_of(scores, measured),
                 None,
-                _cells(scores, ["seconds"])[0],
+                cells_of(scores, ["seconds"])[0],
                 minutes,
             ]
     for name, runs in models.items():
         scores = [read_scores(run.directory, NOISE_SCORES) for run in runs]
-        rows[f"{name}: prior alone"] = [*_cells(scores, [*measured, "nll"]), None, None]
+        rows[f"{name}: prior alone"] = [*cells_of(scores, [*measured, "nll"]), None, None]
     ceiling = read_scores(next(iter(models.values()))[0].directory, CEILING_SCORES)
     best = "the true images" if TASKS[task].has_image else "training images"
     rows[f"{best}, through the autoencoder" if config.space == "latent" else best] = [
@@ -85,7 +85,3 @@ def _circumstances(config: LatentDiffusionConfig, run: LatentDiffusionRun) -> li
 def _minutes(run: LatentDiffusionRun) -> float:
     """Of its training, and of that of its prior."""
     return minutes_of(run.directory) + (minutes_of(run.needs) if run.needs else 0.0)
-
-
-def _cells(scores: Sequence[dict[str, float]], keys: Sequence[str]) -> list[Cell]:
-    return [[score.get(key) for score in scores] for key in keys]

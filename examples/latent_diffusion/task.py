@@ -63,7 +63,7 @@ class DiffusionTask:
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
     ) -> dict[str, Tensor]:
         sample, noise = batch["sample"], batch["noise"]
-        conditioning = Conditioning(batch.get("labels"), batch.get("image"), batch.get("text"))
+        conditioning = Conditioning.of(batch)
         scheduler, prior = self.scheduler, None
         if self.estimator is not None:
             with torch.no_grad():

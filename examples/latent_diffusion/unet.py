@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from priordiff.training import expect
 
-__all__ = ["UNetConfig", "unet_arguments"]
+__all__ = ["UNetConfig", "expect_groups", "unet_arguments"]
+
+
+def expect_groups(config: object, norm_groups: int, channels: Sequence[int]) -> None:
+    """Refuses groups into which not all channels of a section can be divided.
+
+    Args:
+        config: the section, for the message.
+        norm_groups: how many groups.
+        channels: of each level.
+
+    Raises:
+        ValueError: if one of the channels is no multiple.
+    """
+    grouped = norm_groups >= 1 and not any(each % norm_groups for each in channels)
+    expect(config, "norm_groups", grouped, f"a divisor of every one of the channels {channels}")
 
 
 @dataclass
@@ -37,8 +53,7 @@ class UNetConfig:
         expect(self, "layers", self.layers >= 1, "an integer of at least 1")
         known = all(-levels <= each < levels for each in self.attention)
         expect(self, "attention", known, f"a list of levels from {-levels} to {levels - 1}")
-        grouped = self.norm_groups >= 1 and not any(each % self.norm_groups for each in self.channels)
-        expect(self, "norm_groups", grouped, f"a divisor of every one of the channels {self.channels}")
+        expect_groups(self, self.norm_groups, self.channels)
         attending = [self.channels[each] for each in self.attention and [*self.attention, -1]]
         headed = self.head_channels >= 1 and not any(each % self.head_channels for each in attending)
         expect(self, "head_channels", headed, f"a divisor of the channels that attend, {attending}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +26,11 @@ class Conditioning:
     labels: Tensor | None = None
     image: Tensor | None = None
     text: Tensor | None = None
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any]) -> Conditioning:
+        """Made of a batch of a training, by the names of the attributes; other names are passed over."""
+        return cls(parts.get("labels"), parts.get("image"), parts.get("text"))
 
     @property
     def arguments(self) -> tuple[Tensor, ...]:
@@ -50,8 +56,12 @@ class Conditioning:
 
     def to(self, device: torch.device) -> Conditioning:
         """On another device."""
-        parts = (None if part is None else part.to(device) for part in (self.labels, self.image, self.text))
-        return Conditioning(*parts)
+        return self.map(lambda part: part.to(device))
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Conditioning:
+        """With a function applied to each part that is there."""
+        parts = (self.labels, self.image, self.text)
+        return Conditioning(*(None if part is None else function(part) for part in parts))
 
 
 def denoise(network: Any, sample: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
-__all__ = ["Cell", "CellText", "Column", "lay_out"]
+__all__ = ["Cell", "CellText", "Column", "cells_of", "lay_out"]
 
 Cell = float | str | None | Sequence[float | None]
 """A number, several (one per seed; None where there is none), a text, or None where nothing was measured."""
@@ -37,6 +37,20 @@ class Column:
         if math.isinf(number):
             return "∞" if number > 0 else "−∞"
         return f"{number:,.{self.digits}f}".replace("-", "−")
+
+
+def cells_of(scores: Sequence[Mapping[str, float]], keys: Sequence[str]) -> list[Cell]:
+    """A cell for each measure, with its value in every run; None in one where it was not taken.
+
+    Args:
+        scores: of each run, by the names of the measures.
+        keys: those names.
+
+    Example:
+        >>> cells_of([{"mae": 0.5}, {"mae": 0.7, "mcd": 3.0}], ["mae", "mcd"])
+        [[0.5, 0.7], [None, 3.0]]
+    """
+    return [[score.get(key) for score in scores] for key in keys]
 
 
 @dataclass(frozen=True)
