@@ -11,7 +11,7 @@ from acoustic.corpus import SpokenCorpus, prepare_corpus
 from acoustic.judging import evaluate_run
 from acoustic.results import write_report
 from acoustic.task import AcousticTask
-from priordiff.experiments import Experiment, Run
+from priordiff.experiments import Experiment, Run, judging_in_evaluations
 from priordiff.training import TrainingTask
 
 __all__ = ["AcousticExperiment"]
@@ -37,9 +37,11 @@ class AcousticExperiment(Experiment[AcousticConfig, AcousticRun]):
     @property
     def final_evaluations(self) -> float:
         evaluation = self.config.evaluation
-        steps = sum({*evaluation.more_inference_steps, evaluation.num_inference_steps})
-        share = steps / evaluation.num_inference_steps
-        return share * evaluation.final_utterances / evaluation.curve_utterances
+        steps = evaluation.num_inference_steps
+        all_steps = [*evaluation.more_inference_steps, steps]
+        return judging_in_evaluations(
+            all_steps, steps, evaluation.final_utterances, evaluation.curve_utterances
+        )
 
     def runs(self) -> list[AcousticRun]:
         """For each seed the main model, then the others."""

@@ -21,7 +21,7 @@ from latent_diffusion.references import Data
 from latent_diffusion.results import write_report
 from latent_diffusion.task import DiffusionTask
 from latent_diffusion.tasks import TASKS
-from priordiff.experiments import Experiment, Run
+from priordiff.experiments import Experiment, Run, judging_in_evaluations
 from priordiff.training import TrainingTask
 
 __all__ = ["LatentDiffusionExperiment", "LatentDiffusionRun"]
@@ -57,9 +57,8 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
     @property
     def final_evaluations(self) -> float:
         evaluation = self.config.evaluation
-        steps = sum({*evaluation.more_inference_steps, evaluation.num_inference_steps})
-        share = steps / evaluation.num_inference_steps
-        return share * evaluation.final_images / evaluation.curve_images
+        steps, all_steps = evaluation.num_inference_steps, evaluation.all_inference_steps
+        return judging_in_evaluations(all_steps, steps, evaluation.final_images, evaluation.curve_images)
 
     def runs(self) -> list[LatentDiffusionRun]:
         """The autoencoder, if it is not loaded; for each seed the main model, then the others.

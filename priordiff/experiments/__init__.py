@@ -2,7 +2,12 @@
 
 from priordiff.experiments.configurations import configuration_from
 from priordiff.experiments.curves import Curve, curve_of, first_reached, mean_curve, minutes_of
-from priordiff.experiments.experiment import Experiment, run_experiment, time_left_of
+from priordiff.experiments.experiment import (
+    Experiment,
+    judging_in_evaluations,
+    run_experiment,
+    time_left_of,
+)
 from priordiff.experiments.folders import EVALUATION, read_scores, write_scores
 from priordiff.experiments.runs import Run, agree_on_precision, by_name, check_runs, check_seeds
 from priordiff.experiments.sections import add_configuration, add_curves, machine_facts
@@ -21,6 +26,7 @@ __all__ = [
     "configuration_from",
     "curve_of",
     "first_reached",
+    "judging_in_evaluations",
     "machine_facts",
     "mean_curve",
     "minutes_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -12,7 +12,7 @@ from priordiff.experiments.runs import Run, agree_on_precision, check_runs, chec
 from priordiff.files import make_writable
 from priordiff.training import TimeLeft, Trainer, TrainingTask, join_processes
 
-__all__ = ["Experiment", "run_experiment", "time_left_of"]
+__all__ = ["Experiment", "judging_in_evaluations", "run_experiment", "time_left_of"]
 
 _logger = logging.getLogger(__name__)
 
@@ -68,6 +68,22 @@ class Experiment(ABC, Generic[AnyConfig, AnyRun]):
     @abstractmethod
     def report(self, path: Path, runs: Sequence[AnyRun], data: Any) -> None:
         """Write the report about the finished runs to an HTML file."""
+
+
+def judging_in_evaluations(all_steps: Iterable[int], steps: int, count: int, curve_count: int) -> float:
+    """Tell how many evaluations during training take as long as judging a model at several numbers of steps.
+
+    Args:
+        all_steps: Sampling steps with which the finished model is judged.
+        steps: Sampling steps of an evaluation during training.
+        count: Samples of the judging.
+        curve_count: Samples of an evaluation during training.
+
+    Example:
+        >>> judging_in_evaluations([2, 6], steps=4, count=16, curve_count=8)
+        4.0
+    """
+    return sum({*all_steps}) / steps * count / curve_count
 
 
 def run_experiment(experiment: Experiment[Any, AnyRun], resume: bool) -> bool:
