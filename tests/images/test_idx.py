@@ -62,6 +62,8 @@ IMAGES = idx_bytes(np.zeros((2, 28, 28)))
         (gzip.compress(IMAGES[:-1]), "has 1567 values, but its header says 1568"),
         (gzip.compress(idx_bytes(np.zeros((3, 28, 28)))), r"has 3 images, but .* has 2 labels"),
     ],
+    # What is packed holds the time: processes that share the tests would name them differently.
+    ids=["cut off", "not packed", "empty", "of another type", "one byte short", "of more images than labels"],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes, said: str) -> None:
     write_idx(tmp_path, "train", [0, 1])
