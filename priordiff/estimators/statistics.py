@@ -110,17 +110,25 @@ class Moments:
         Raises:
             ValueError: if no group has any.
         """
-        if not self.count.any():
-            raise ValueError("there is no data to fit: the stream of batches was empty")
+        self._check_rows()
         return self.deviations / self.count.clamp(min=1)
 
     def pooled(self) -> Moments:
-        """The moments of all rows as one group."""
+        """The moments of all rows as one group.
+
+        Raises:
+            ValueError: if there are none.
+        """
+        self._check_rows()
         total = Moments()
         of_all = (self.count, self.mean, self.deviations)
         for parts in zip(*(tensor.split(1) for tensor in of_all), strict=True):
             total.merge(Moments(1, *parts))
         return total
+
+    def _check_rows(self) -> None:
+        if not self.count.any():
+            raise ValueError("there is no data to fit: the stream of batches was empty")
 
 
 @dataclass

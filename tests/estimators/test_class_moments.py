@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from priordiff.estimators import ClassMomentsEstimator
+from priordiff.estimators import ClassMomentsEstimator, prior_nll
 
 
 def frames(batch: int = 6, length: int = 20, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -107,6 +107,38 @@ def test_a_class_without_data_has_the_moments_of_all_data() -> None:
     torch.testing.assert_close(estimator.std[3], data.std((0, 2), correction=0))
 
 
+def test_shrinkage_counts_the_moments_of_all_data_as_so_many_rows_of_each_class() -> None:
+    labels, data, _ = frames()
+    labels = labels.clamp(max=1)  # the third class has no data
+    estimator = ClassMomentsEstimator(3, (2,), floor=1e-3, shrinkage=4).double().fit([(labels, data)])
+    rows = data.movedim(1, -1).flatten(0, 1)
+    middle, deviation = rows.mean(0), rows.std(0, correction=0)
+    for label in range(3):
+        # Two rows at ±σ around the mean, twice, have the moments of all data.
+        pretended = torch.stack([middle + deviation, middle - deviation] * 2)
+        members = torch.cat([rows[labels.flatten() == label], pretended])
+        torch.testing.assert_close(estimator.mean[label], members.mean(0))
+        torch.testing.assert_close(estimator.std[label], members.std(0, correction=0))
+
+
+def test_shrinkage_describes_held_out_data_of_small_classes_better() -> None:
+    random = torch.Generator().manual_seed(0)
+    means = 0.6 * torch.randn(20, 4, generator=random)
+
+    def draw(count: int) -> tuple[Tensor, Tensor]:
+        labels = torch.arange(20).repeat(count)
+        return labels, means[labels] + torch.randn(len(labels), 4, generator=random)
+
+    few, many = draw(4), draw(100)
+
+    def nll(shrinkage: float) -> float:
+        estimator = ClassMomentsEstimator(20, (4,), shrinkage=shrinkage).fit([few])
+        return float(prior_nll(estimator(many[0]), many[1]))
+
+    assert nll(10) < nll(0) - 0.2
+    assert nll(10) < nll(1e6)  # which is that of all data
+
+
 def test_the_std_stays_above_the_floor() -> None:
     labels, data, _ = frames()
     estimator = ClassMomentsEstimator(3, (2,), floor=2.5).fit([(labels, data)])
@@ -181,6 +213,7 @@ def test_an_unknown_label_is_an_error() -> None:
         ({"num_classes": 0, "shape": (2,)}, "num_classes=0 must be positive"),
         ({"num_classes": 3, "shape": (2, 0)}, "shape[1]=0 must be positive"),
         ({"num_classes": 3, "shape": (2,), "floor": 0.0}, "floor=0.0 must be positive"),
+        ({"num_classes": 3, "shape": (2,), "shrinkage": -1}, "shrinkage=-1, expected a number of at least 0"),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_an_error(config: dict[str, Any], message: str) -> None:
