@@ -54,11 +54,14 @@ def make_estimator(
         return None
     if task.has_holes and config.prior == "low-rank":
         return InpaintingEstimator(shape, settings.rank, floor)
-    if task.has_labels and config.prior == "diagonal":
-        return ClassMomentsEstimator(num_classes, shape, floor)
+    of_class = (
+        ClassMomentsEstimator(num_classes, shape, floor, settings.shrinkage) if task.has_labels else None
+    )
+    if of_class is not None and config.prior == "diagonal":
+        return of_class
     residual = choice.make_residual(shape, settings.rank, floor)
-    if task.has_labels:
-        return ResidualEstimator(ClassMomentsEstimator(num_classes, shape, floor), residual)
+    if of_class is not None:
+        return ResidualEstimator(of_class, residual)
     if task.has_image:
         return ResidualEstimator(LocalRegressionEstimator(data.conditioning_channels, shape[0]), residual)
     return residual

@@ -65,6 +65,7 @@ class EstimatorConfig:
     Args:
         rank: of a low-rank covariance.
         floor: smallest standard deviation.
+        shrinkage: of the moments of a class towards those of all data, `priordiff.ClassMomentsEstimator`.
         channels: width of the network of a learned prior, `priordiff.LearnedImageEstimator`.
         layers: number of its blocks.
         dropout: of its blocks.
@@ -73,6 +74,7 @@ class EstimatorConfig:
 
     rank: int = 16
     floor: float = 0.1
+    shrinkage: float = 0.0
     channels: int = 48
     layers: int = 3
     dropout: float = 0.1
@@ -92,6 +94,7 @@ class EstimatorConfig:
         for name in ("rank", "channels", "layers"):
             expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
         expect(self, "floor", 0 < self.floor < 1, "a number between 0 and 1")
+        expect(self, "shrinkage", self.shrinkage >= 0, "a number of at least 0")
         expect(self, "dropout", 0 <= self.dropout < 1, "a number in [0, 1)")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,21 @@ pytest.importorskip("efficientnet_lite_pytorch")
 
 from latent_diffusion.__main__ import main
 from latent_diffusion.configuration import LatentDiffusionConfig
+from latent_diffusion.encoding import EncodedImages
+from latent_diffusion.estimation import fit_estimator, make_estimator
 from latent_diffusion.judging import NOISE_SCORES, scores_at
 from latent_diffusion.priors import priors_of
 from latent_diffusion.tasks import TASKS
-from priordiff import ImagePipeline, InpaintingEstimator, LearnedImageEstimator
+from priordiff import (
+    ClassMomentsEstimator,
+    ImagePipeline,
+    InpaintingEstimator,
+    LearnedImageEstimator,
+    ResidualEstimator,
+)
 from priordiff.experiments import read_scores
-from priordiff.training import read_metrics
+from priordiff.pipelines import Conditioning
+from priordiff.training import load_config, read_metrics
 from tests.examples.tiny import TEXT_FEATURES, as_overrides
 
 
@@ -50,6 +60,19 @@ def test_a_prior_that_is_learned_is_trained_before_its_model(restored: Path) -> 
     pipeline = DiffusionPipeline.from_pretrained(restored / "inpainting-learned-seed0" / "model")
     image = torch.randn(2, 3, 8, 8)
     assert torch.equal(pipeline.estimator(image).std, learned(image).std)
+
+
+def test_moments_of_classes_are_shrunk_as_configured() -> None:
+    labels = torch.arange(6) % 3
+    data = EncodedImages(torch.randn(6, 2, 4, 4), Conditioning(labels=labels), tuple("abcdef"))
+    config = load_config(LatentDiffusionConfig, overrides=["estimator.shrinkage=4"])
+    estimator = fit_estimator(config, [data], 3)
+    assert isinstance(estimator, ClassMomentsEstimator)
+    own, everyone = data.samples[labels == 1].mean(0), data.samples.mean(0)
+    torch.testing.assert_close(estimator.mean[1], (2 * own + 4 * everyone) / 6)
+    low_rank = make_estimator(replace(config, prior="low-rank"), data, 3)
+    assert isinstance(low_rank, ResidualEstimator)
+    assert low_rank.mean_estimator.config.shrinkage == 4
 
 
 def test_what_is_hidden_has_its_conditional_prior(restored: Path) -> None:
