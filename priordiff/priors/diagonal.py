@@ -79,6 +79,9 @@ class DiagonalPrior(GaussianPrior):
         self._check_shape((self.batch_size, *event_shape))
         return sum_over_event(2 * self.std.log().expand(self.batch_size, *event_shape))
 
+    def _variance(self, event_shape: torch.Size) -> Tensor:
+        return self.std.square()
+
     def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
         if not isinstance(other, DiagonalPrior):
             return super()._trace_ratio(other, event_shape)

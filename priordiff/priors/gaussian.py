@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,20 @@ class GaussianPrior(ABC):
             event_shape: shape of the event where the parameters broadcast over it; by default the prior's
                 own.
         """
+
+    def variance(self, event_shape: Sequence[int] | None = None) -> Tensor:
+        r"""The diagonal of $\Sigma = L L^\top$, the variance of each element: (batch, \*event_shape).
+
+        $\Sigma_{ii} = \sum_j L_{ij}^2$ by one `color` for every dimension of the event, unless the structure
+        has a closed form.
+
+        Args:
+            event_shape: shape of the event where the parameters broadcast over it; by default the prior's
+                own.
+        """
+        event_shape = self.event_shape if event_shape is None else event_shape
+        self._check_shape((self.batch_size, *event_shape))
+        return self._variance(torch.Size(event_shape)).expand(self.batch_size, *event_shape)
 
     def sample(
         self,
@@ -217,13 +231,21 @@ class GaussianPrior(ABC):
         $\lVert L'^{-1}L\rVert_F^2$ by the columns of the identity, unless a subclass knows a closed form.
         """
         batch = max(self.batch_size, other.batch_size)
+        squares = (other.mahalanobis(column) for column in self._columns(batch, event_shape))
+        return sum(squares, start=self.mean.new_zeros(()))
+
+    def _variance(self, event_shape: torch.Size) -> Tensor:
+        """The diagonal of Σ, broadcastable to (batch, *event_shape), by the columns of L."""
+        squares = (column.square() for column in self._columns(self.batch_size, event_shape))
+        return sum(squares, start=self.mean.new_zeros(()))
+
+    def _columns(self, batch: int, event_shape: Sequence[int]) -> Iterator[Tensor]:
+        """L times each column of the identity, (batch, *event_shape)."""
         size = math.prod(event_shape)
-        total = torch.zeros(batch, device=self.mean.device, dtype=self.mean.dtype)
-        for column in range(size):
+        for element in range(size):
             unit = torch.zeros(batch, size, device=self.mean.device, dtype=self.mean.dtype)
-            unit[:, column] = 1
-            total = total + other.mahalanobis(self.color(unit.reshape(batch, *event_shape)))
-        return total
+            unit[:, element] = 1
+            yield self.color(unit.reshape(batch, *event_shape))
 
     def _check_values(self) -> None:
         """Raises a ValueError unless the parameters are finite, and whatever else makes them a Gaussian's."""

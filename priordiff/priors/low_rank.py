@@ -125,6 +125,9 @@ class LowRankPrior(GaussianPrior):
         over_event = self.diagonal.expand(len(self.diagonal), *self.event_shape)
         return rearrange(over_event, "batch ... -> batch (...) 1")
 
+    def _variance(self, event_shape: torch.Size) -> Tensor:
+        return self.diagonal + self.factor.square().sum(2).reshape(-1, *event_shape)
+
     def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
         shape = (max(self.batch_size, other.batch_size), *event_shape)
         if isinstance(other, DiagonalPrior):

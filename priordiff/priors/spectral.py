@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -96,13 +97,22 @@ class SpectralPrior(GaussianPrior):
 
     def _sum_over_frequencies(self, values: Tensor, shape: Sequence[int]) -> Tensor:
         """The sum for each batch item over the whole spectrum of real data of a given shape."""
+        return sum_over_event(self._counted(values, shape))
+
+    def _counted(self, values: Tensor, shape: Sequence[int]) -> Tensor:
+        """The values at all bins for data of a given shape, each times the frequencies that it stands for."""
         halved, bins = self.dims[-1], shape[self.dims[-1]] // 2 + 1
         frequency = torch.arange(bins, device=values.device)
         # A bin stands for two frequencies, k and -k, unless they are the same.
         count = 2 - (2 * frequency % shape[halved] == 0).to(values.dtype)
         grid = [bins if axis == halved else size for axis, size in enumerate(shape)]
-        along_last = values.expand(grid).movedim(halved, -1)
-        return sum_over_event(count * along_last)
+        return (count * values.expand(grid).movedim(halved, -1)).movedim(-1, halved)
+
+    def _variance(self, event_shape: torch.Size) -> Tensor:
+        # Stationary: the same everywhere, the mean of the power.
+        shape = (self.batch_size, *event_shape)
+        total = self._counted(self.power, shape).sum(self.dims, keepdim=True)
+        return total / math.prod(shape[axis] for axis in self.dims)
 
     def _trace_ratio(self, other: GaussianPrior, event_shape: torch.Size) -> Tensor:
         if not isinstance(other, SpectralPrior) or other.dims != self.dims:

@@ -54,6 +54,22 @@ def test_log_det_is_of_the_priors_own_event_if_none_is_given(name: str) -> None:
         torch.testing.assert_close(prior.log_det() * scale, prior.log_det(EVENT))
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_variance_is_the_diagonal_of_the_covariance_matrix(make_prior: MakePrior, batch: int) -> None:
+    prior = make_prior(batch)
+    variance = prior.variance(EVENT)
+    assert variance.shape == (prior.batch_size, *EVENT)
+    torch.testing.assert_close(
+        variance.expand(batch, *EVENT).reshape(batch, -1), dense(prior, batch).gaussian.variance
+    )
+
+
+def test_the_variance_is_of_the_priors_own_event_if_none_is_given() -> None:
+    assert torch.equal(DiagonalPrior(0.0, torch.tensor([[2.0, 3.0]])).variance(), torch.tensor([[4.0, 9.0]]))
+    with pytest.raises(ValueError, match=r"does not fit data of shape \(1, 3\)"):
+        DiagonalPrior(0.0, torch.ones(1, 2)).variance((3,))
+
+
 def test_mahalanobis_is_that_of_the_covariance_matrix(prior: GaussianPrior) -> None:
     r = random(3, *EVENT, seed=1)
     white = torch.linalg.solve(dense(prior, 3).root, r.reshape(3, -1, 1))
