@@ -1,14 +1,11 @@
 """Images from a class, a text, another image or nothing, in latents or pixels."""
 
-import inspect
 from collections.abc import Mapping, Sequence
-from itertools import chain
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, ImagePipelineOutput, ModelMixin, SchedulerMixin
 from diffusers.image_processor import VaeImageProcessor
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from priordiff.estimators import PriorEstimator
@@ -19,11 +16,13 @@ from priordiff.pipelines.image_arguments import (
     size_of_batch,
     text_embeddings,
 )
-from priordiff.pipelines.image_conditioning import Conditioning, denoise
+from priordiff.pipelines.image_conditioning import Conditioning
 from priordiff.pipelines.image_restoration import given_images, given_size
+from priordiff.pipelines.image_sampling import STEP_TENSORS, sample_images
 from priordiff.pipelines.latents import LatentSpace
 from priordiff.pipelines.loading import align_memory
 from priordiff.pipelines.solvers import taking_prior, with_solver
+from priordiff.pipelines.step_callback import StepCallback, StepFunction
 
 __all__ = ["ImagePipeline"]
 
@@ -70,6 +69,7 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
 
     model_cpu_offload_seq = "unet->vae"
     _optional_components = ["vae", "estimator"]  # noqa: RUF012 (declared so by diffusers)
+    _callback_tensor_inputs: ClassVar[list[str]] = list(STEP_TENSORS)
 
     def __init__(
         self,
@@ -157,6 +157,8 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
+        callback_on_step_end: StepFunction | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> ImagePipelineOutput | tuple[Any, ...]:
         """Samples one image for each label, image or text.
 
@@ -177,6 +179,12 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
                 and "pt" for tensors (batch, channels, height, width), both in [0, 1]; "latent" for what was
                 diffused, as it is.
             return_dict: False for a plain tuple.
+            callback_on_step_end: called after each step as `callback(pipeline, step, timestep, tensors)`, as
+                in the pipelines of diffusers; if it returns `latents` in a dictionary, they take the state's
+                place.
+            callback_on_step_end_tensor_inputs: which tensors it is given by name: `latents`, the state after
+                the step, and `pred_original_sample`, what the network has predicted in it, both in the space
+                of the diffusion.
 
         Raises:
             ValueError: if an argument does not fit the pipeline; the message names it.
@@ -195,52 +203,13 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         scale = self.config.guidance_scale if scale is None else scale
         if scale != 1 and conditioning.labels is None and conditioning.text is None:
             raise ValueError(f"guidance_scale={scale}, but there is no class or text that could be left out")
+        callback = StepCallback.of(callback_on_step_end, callback_on_step_end_tensor_inputs, STEP_TENSORS)
         scheduler, steps = self.scheduler_of_call(num_inference_steps, solver)
         scheduler.set_timesteps(**steps, device=self.unet.device)
-        samples = self._sample(scheduler, conditioning, batch, scale, generator)
+        samples = sample_images(self, scheduler, conditioning, batch, scale, generator, callback)
         if output_type == "latent":
             images: Any = samples
         else:
             images = self.latent_space.decode(samples)
             images = VaeImageProcessor().postprocess(images.float(), output_type)
         return ImagePipelineOutput(images=images) if return_dict else (images,)
-
-    def _sample(
-        self,
-        scheduler: Any,
-        conditioning: Conditioning,
-        batch: int,
-        guidance_scale: float,
-        generator: torch.Generator | Sequence[torch.Generator] | None,
-    ) -> Tensor:
-        unet = self.unet
-        # Half precision is enough for networks, not for the sum of many small steps.
-        dtype = torch.promote_types(unet.dtype, torch.float32)
-        options = (
-            {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
-        )
-        everywhere = torch.ones(batch, dtype=torch.bool, device=unet.device)
-        dropped = conditioning.without(everywhere, null_label=len(self.config.classes or ()))
-        try:
-            scheduler.set_prior(self._prior(conditioning, dtype))
-            shape = (batch, *self.sample_shape)
-            x = randn_tensor(shape, generator=generator, device=unet.device, dtype=dtype)
-            x = x * scheduler.init_noise_sigma
-            for t in self.progress_bar(scheduler.timesteps):
-                model_input = scheduler.scale_model_input(x, t).to(unet.dtype)
-                output = denoise(unet, model_input, t, conditioning).to(dtype)
-                if guidance_scale != 1:
-                    without = denoise(unet, model_input, t, dropped).to(dtype)
-                    output = without + guidance_scale * (output - without)
-                x = scheduler.step(output, t, x, **options).prev_sample
-        finally:
-            scheduler.set_prior(None)
-        return x
-
-    def _prior(self, conditioning: Conditioning, dtype: torch.dtype) -> Any:
-        if self.estimator is None:
-            return None
-        tensors = chain(self.estimator.parameters(), self.estimator.buffers())
-        own = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), dtype)
-        arguments = (part.to(own) if part.is_floating_point() else part for part in conditioning.arguments)
-        return self.estimator(*arguments).to(dtype)

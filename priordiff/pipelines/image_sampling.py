@@ -1,0 +1,82 @@
+"""Images or latents of what they are conditioned on, by diffusion from their prior."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from priordiff.pipelines.image_conditioning import Conditioning, denoise
+from priordiff.pipelines.step_callback import StepCallback
+from priordiff.schedulers import predicted_original_sample
+
+__all__ = ["STEP_TENSORS", "sample_images"]
+
+# What a callback may be given.
+STEP_TENSORS = ("latents", "pred_original_sample")
+
+
+def sample_images(
+    pipeline: Any,
+    scheduler: Any,
+    conditioning: Conditioning,
+    batch: int,
+    guidance_scale: float,
+    generator: torch.Generator | Sequence[torch.Generator] | None = None,
+    callback: StepCallback | None = None,
+) -> Tensor:
+    """Samples in the space of the diffusion.
+
+    Args:
+        pipeline: an `ImagePipeline`, whose network and estimator they are made by.
+        scheduler: whose timesteps are set.
+        conditioning: of the batch, on the network's device.
+        batch: how many.
+        guidance_scale: 1 for none.
+        generator: source of noise; a list has one for each.
+        callback: called after every step.
+
+    Returns:
+        (batch, channels, height, width).
+    """
+    unet = pipeline.unet
+    # Half precision is enough for networks, not for the sum of many small steps.
+    dtype = torch.promote_types(unet.dtype, torch.float32)
+    options = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
+    everywhere = torch.ones(batch, dtype=torch.bool, device=unet.device)
+    dropped = conditioning.without(everywhere, null_label=len(pipeline.config.classes or ()))
+    try:
+        scheduler.set_prior(_prior(pipeline.estimator, conditioning, dtype))
+        shape = (batch, *pipeline.sample_shape)
+        x = randn_tensor(shape, generator=generator, device=unet.device, dtype=dtype)
+        x = x * scheduler.init_noise_sigma
+        for step, t in enumerate(pipeline.progress_bar(scheduler.timesteps)):
+            model_input = scheduler.scale_model_input(x, t).to(unet.dtype)
+            output = denoise(unet, model_input, t, conditioning).to(dtype)
+            if guidance_scale != 1:
+                without = denoise(unet, model_input, t, dropped).to(dtype)
+                output = without + guidance_scale * (output - without)
+            tensors = {}
+            if callback is not None and "pred_original_sample" in callback.names:
+                # Before the step, which moves the solver on to the next noise level.
+                tensors["pred_original_sample"] = predicted_original_sample(scheduler, output, t, x)
+            x = scheduler.step(output, t, x, **options).prev_sample
+            if callback is not None:
+                x = callback(pipeline, step, t, {**tensors, "latents": x})
+    finally:
+        scheduler.set_prior(None)
+    return x
+
+
+def _prior(estimator: Any, conditioning: Conditioning, dtype: torch.dtype) -> Any:
+    if estimator is None:
+        return None
+    tensors = chain(estimator.parameters(), estimator.buffers())
+    own = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), dtype)
+    arguments = (part.to(own) if part.is_floating_point() else part for part in conditioning.arguments)
+    return estimator(*arguments).to(dtype)
