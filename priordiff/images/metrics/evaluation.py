@@ -22,6 +22,7 @@ IMAGE_METRICS = {
     "class_accuracy": Metric("class accuracy", "share of samples", "higher"),
     "near_training": Metric("near training images", "share of samples", "lower"),
     "psnr": Metric("PSNR", "dB", "higher"),
+    "psnr_hidden": Metric("PSNR of the hidden part", "dB", "higher"),
     "ssim": Metric("SSIM", "-1 to 1", "higher"),
     "perceptual": Metric("perceptual distance", "0 to 4", "lower"),
 }
@@ -63,22 +64,32 @@ def distribution_scores(samples: ImageFeatures, reference: ImageFeatures) -> dic
 
 
 def restoration_scores(
-    restored: Tensor, targets: Tensor, network: FeatureNetwork, batch_size: int = 16
+    restored: Tensor,
+    targets: Tensor,
+    network: FeatureNetwork,
+    batch_size: int = 16,
+    hidden: Tensor | None = None,
 ) -> dict[str, float]:
     """Compares restored images with the true ones, image by image, and averages over the images.
+
+    Where a part was given, it hides in averages over whole images how well the rest was restored:
+    `psnr_hidden` is over the hidden pixels alone.
 
     Args:
         restored: (N, channels, height, width) in [-1, 1], at least 11 pixels a side.
         targets: the true images, of the same shape.
         network: for the perceptual distance.
         batch_size: images at once. It changes memory and speed alone.
+        hidden: bool (N, 1, height, width), True where nothing was given; None if nothing was hidden.
 
     Returns:
-        `psnr` in dB, infinite if an image is restored exactly; `ssim`; `perceptual`.
+        `psnr` in dB, infinite if an image is restored exactly; `psnr_hidden`, if something was hidden;
+        `ssim`; `perceptual`.
 
     Raises:
         ImportError: the extra `image-metrics` is not installed.
-        ValueError: the shapes differ, or the images are too small, have another range or hold NaN.
+        ValueError: the shapes differ, or the images are too small, have another range or hold NaN, or of one
+            nothing is hidden.
 
     Example:
         >>> import torch
@@ -91,6 +102,7 @@ def restoration_scores(
     pairs = list(zip(restored.split(batch_size), targets.split(batch_size), strict=True))
     values = {
         "psnr": torch.cat([psnr(*pair) for pair in pairs]),
+        **({} if hidden is None else {"psnr_hidden": psnr(restored, targets, hidden)}),
         "ssim": torch.cat([ssim(*pair) for pair in pairs]),
         "perceptual": torch.cat([perceptual_distance(*pair, network) for pair in pairs]),
     }

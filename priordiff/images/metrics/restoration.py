@@ -16,18 +16,20 @@ _RANGE = 2.0  # from -1 to 1
 _WINDOW = 11  # pixels a side
 
 
-def psnr(restored: Tensor, targets: Tensor) -> Tensor:
+def psnr(restored: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""Peak signal-to-noise ratio in dB, $10 \log_{10}(2^2 / \mathrm{MSE})$; infinite for equal images.
 
     Args:
         restored: (batch, channels, height, width) in [-1, 1].
         targets: the true images, of the same shape.
+        mask: bool (batch, 1, height, width), True for the pixels over which the error is averaged, such as
+            those that were hidden; None for all of them.
 
     Returns:
         (batch,)
 
     Raises:
-        ValueError: the shapes differ, or the images have another range or hold NaN.
+        ValueError: the shapes differ, or the images have another range or hold NaN, or a mask has no pixel.
 
     Example:
         >>> import torch
@@ -35,7 +37,13 @@ def psnr(restored: Tensor, targets: Tensor) -> Tensor:
         tensor([20.])
     """
     restored, targets = _prepared(restored, targets)
-    return 10 * torch.log10(_RANGE**2 / (restored - targets).square().mean((1, 2, 3)))
+    errors = (restored - targets).square().mean(1, keepdim=True)
+    if mask is None:
+        mean = errors.mean((1, 2, 3))
+    else:
+        _check_mask(mask, errors)
+        mean = torch.where(mask, errors, 0.0).sum((1, 2, 3)) / mask.sum((1, 2, 3))
+    return 10 * torch.log10(_RANGE**2 / mean)
 
 
 def ssim(restored: Tensor, targets: Tensor) -> Tensor:
@@ -111,3 +119,13 @@ def _prepared(restored: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     check_pair(restored, targets)
     dtype = torch.promote_types(torch.promote_types(restored.dtype, targets.dtype), torch.float32)
     return restored.detach().to(dtype), targets.detach().to(dtype)
+
+
+def _check_mask(mask: Tensor, errors: Tensor) -> None:
+    if mask.dtype != torch.bool or mask.shape != errors.shape:
+        raise ValueError(
+            f"mask has shape {tuple(mask.shape)} and type {mask.dtype}: expected bool of shape "
+            f"{tuple(errors.shape)}, one for each pixel"
+        )
+    if empty := (~mask.flatten(1).any(1)).nonzero().flatten().tolist():
+        raise ValueError(f"the mask of image {empty[0]} has no pixel: expected at least one")

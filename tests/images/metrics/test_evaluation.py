@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -55,6 +56,33 @@ def test_restored_images_are_averaged_over_images_not_batches():
     assert scores["perceptual"] == pytest.approx(expected, rel=1e-5)
     with pytest.raises(ValueError, match="expected equal shapes"):
         restoration_scores(restored[:4], targets, Colours())
+
+
+def test_the_hidden_part_is_judged_alone():
+    pytest.importorskip("pytorch_msssim")
+    targets, hidden = images(3), torch.zeros(3, 1, 16, 16, dtype=torch.bool)
+    hidden[:, :, 4:8, 2:10] = True
+    restored = torch.where(hidden, (targets * 0.5).clamp(-1, 1), targets)
+    scores = restoration_scores(restored, targets, Colours(), hidden=hidden)
+    assert list(scores) == [name for name in IMAGE_METRICS if name in scores]
+    expected = psnr(restored[:, :, 4:8, 2:10], targets[:, :, 4:8, 2:10]).mean().item()
+    assert scores["psnr_hidden"] == pytest.approx(expected, rel=1e-5)
+    # The hidden part is an eighth of the image, and the rest is without an error.
+    assert scores["psnr"] == pytest.approx(expected + 10 * math.log10(8), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (torch.zeros(2, 1, 16, 16, dtype=torch.bool), "the mask of image 0 has no pixel"),
+        (torch.ones(2, 1, 16, 16), r"shape \(2, 1, 16, 16\) and type torch.float32: expected bool"),
+        (torch.ones(2, 3, 16, 16, dtype=torch.bool), r"expected bool of shape \(2, 1, 16, 16\)"),
+    ],
+    ids=["empty", "numbers", "channels"],
+)
+def test_a_mask_that_is_none_is_named(mask, message):
+    with pytest.raises(ValueError, match=message):
+        psnr(images(2), images(2), mask)
 
 
 def test_the_example_of_the_page_runs_and_has_every_measure_of_samples():
