@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-__all__ = ["data_uri", "image_png", "spectrogram_png", "wav_bytes"]
+__all__ = ["data_uri", "heatmap_png", "image_png", "spectrogram_png", "wav_bytes"]
 
 # Twice the size at which a gallery shows it on a desktop, for screens of high resolution.
 _SPECTROGRAM_SIZE = (480, 240)
+_BILINEAR = 2  # of Pillow's filters
 
 
 def spectrogram_png(
@@ -45,27 +46,49 @@ def spectrogram_png(
     high = float(values.max()) if high is None else high
     if low > high:
         raise ValueError(f"low={low} is above high={high}: give a range from quiet to loud")
-    try:
-        from matplotlib import colormaps
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(f"pictures need matplotlib ({error}): pip install 'priordiff[train]'") from error
-    scaled = (values[::-1] - low) / max(high - low, 1e-12)
     # Resized while its pixels are still loudness: interpolated colours would lie off the scale.
-    picture = Image.fromarray(_to_bytes(scaled)).resize(_SPECTROGRAM_SIZE, Image.Resampling.BILINEAR)
-    palette = colormaps["magma"](np.arange(256), bytes=True)[:, :3]
-    picture.putpalette(palette.tobytes())
-    return _encode(picture)
+    picture = _picture(_scaled(values[::-1], low, high))
+    return _encode(_coloured(picture.resize(_SPECTROGRAM_SIZE, _BILINEAR)))
 
 
-def image_png(image: np.ndarray | Tensor) -> bytes:
+def heatmap_png(values: np.ndarray | Tensor, low: float = 0.0, high: float = 1.0, at_least: int = 1) -> bytes:
+    """Draws numbers as colours whose steps are seen as equal: larger is brighter.
+
+    Args:
+        values: (height, width).
+        low: the value drawn black.
+        high: the value drawn lightest, above `low`.
+        at_least: pixels of the shorter side; smaller arrays are enlarged, each value to a square.
+
+    Returns:
+        A PNG file.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: the array is not two-dimensional, is empty or holds NaN, or `low` is not below `high`.
+
+    Example:
+        >>> png = heatmap_png(np.random.rand(16, 16), high=2.0, at_least=128)
+        >>> png[1:4]
+        b'PNG'
+    """
+    array = _finite(values, "values")
+    if array.ndim != 2:
+        raise ValueError(f"values have shape {array.shape}: expected (height, width)")
+    if not low < high:
+        raise ValueError(f"low={low} is not below high={high}: give a range of values")
+    return _encode(_coloured(_picture(_enlarged(_scaled(array, low, high), at_least))))
+
+
+def image_png(image: np.ndarray | Tensor, at_least: int = 1) -> bytes:
     """Encodes a picture.
 
     Args:
         image: (height, width) grey or (height, width, 3) RGB, values 0 to 1 (clipped).
+        at_least: pixels of the shorter side; smaller pictures are enlarged, each pixel to a square.
 
     Returns:
-        A PNG file of width × height pixels.
+        A PNG file of width × height pixels, or a multiple of them.
 
     Raises:
         ImportError: pillow, which comes with matplotlib, is not installed.
@@ -79,11 +102,7 @@ def image_png(image: np.ndarray | Tensor) -> bytes:
     values = _finite(image, "image")
     if values.ndim != 2 and not (values.ndim == 3 and values.shape[2] == 3):
         raise ValueError(f"image has shape {values.shape}: expected (height, width) or (height, width, 3)")
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(f"pictures need pillow ({error}): pip install 'priordiff[train]'") from error
-    return _encode(Image.fromarray(_to_bytes(values)))
+    return _encode(_picture(_enlarged(values, at_least)))
 
 
 def wav_bytes(waveform: np.ndarray | Tensor, sample_rate: int) -> bytes:
@@ -132,8 +151,32 @@ def _finite(array: np.ndarray | Tensor, name: str) -> np.ndarray:
     return values
 
 
-def _to_bytes(unit_values: np.ndarray) -> np.ndarray:
-    return np.round(unit_values.clip(0, 1) * 255).astype(np.uint8)
+def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    return (values - low) / max(high - low, 1e-12)
+
+
+def _enlarged(values: np.ndarray, at_least: int) -> np.ndarray:
+    factor = -(-at_least // min(values.shape[:2]))
+    return values.repeat(factor, 0).repeat(factor, 1) if factor > 1 else values
+
+
+def _picture(unit_values: np.ndarray) -> Any:
+    """Grey or RGB, of Pillow."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError(f"pictures need pillow ({error}): pip install 'priordiff[train]'") from error
+    return Image.fromarray(np.round(unit_values.clip(0, 1) * 255).astype(np.uint8))
+
+
+def _coloured(picture: Any) -> Any:
+    """A grey one in the colours of matplotlib's magma."""
+    try:
+        from matplotlib import colormaps
+    except ImportError as error:
+        raise ImportError(f"pictures need matplotlib ({error}): pip install 'priordiff[train]'") from error
+    picture.putpalette(colormaps["magma"](np.arange(256), bytes=True)[:, :3].tobytes())
+    return picture
 
 
 def _encode(picture: Any) -> bytes:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from priordiff.files import write_text
 from priordiff.report.chart import Run, draw, merge_runs
 from priordiff.report.media import data_uri
+from priordiff.report.sheet import Sheet
 from priordiff.report.table import Cell, Column, lay_out
 
 __all__ = ["Figure", "Report"]
@@ -167,6 +168,21 @@ class Report:
             rows: by heading, such as the text that is spoken, the pictures to compare.
         """
         self._add("gallery", rows=rows, data_uri=data_uri)
+
+    def sheets(self, heading: str, sheets: Sequence[Sheet], note: str = "") -> None:
+        """Adds sheets of pictures, beside each other where there is room.
+
+        Args:
+            heading: what they show, such as the samples of each model.
+            sheets: to be compared, such as one for each model.
+            note: sentences that say how to read them.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if not sheets:
+            raise ValueError(f"no sheet is given for {heading!r}: expected at least one")
+        self._add("sheets", heading=heading, sheets=sheets, note=note, data_uri=data_uri)
 
     def configuration(self, text: str, title: str = "Configuration") -> None:
         """Adds preformatted text, such as a YAML file, that a reader may unfold."""

@@ -3,7 +3,16 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from priordiff.report import Column, Figure, Report, spectrogram_png, wav_bytes
+from priordiff.report import (
+    ColourScale,
+    Column,
+    Figure,
+    Picture,
+    Report,
+    Sheet,
+    spectrogram_png,
+    wav_bytes,
+)
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 # Attributes through which a page loads something.
@@ -63,6 +72,9 @@ def report():
     report.gallery(
         {NASTY: [Figure(NASTY, picture, NASTY, NASTY, sound), Figure("spectral", picture, "a picture")]}
     )
+    groups = {NASTY: {NASTY: [Picture(picture, NASTY)]}}
+    scale = ColourScale(NASTY, NASTY, NASTY)
+    report.sheets(NASTY, [Sheet(NASTY, [NASTY], groups, NASTY, scale)], NASTY)
     report.configuration(f"name: {NASTY}")
     return report
 
@@ -99,12 +111,17 @@ def test_every_text_is_on_the_page(page):
 
 
 def test_pictures_have_words_and_players_have_labels(page):
-    assert [image["alt"] for image in page.all("img")] == [NASTY, "a picture"]
+    assert [image["alt"] for image in page.all("img")] == [
+        NASTY,
+        "a picture",
+        ", ".join([NASTY] * 4),
+        "from black to light",
+    ]
     assert [player["aria-label"] for player in page.all("audio")] == [f"{NASTY}: {NASTY}"]
 
 
 def test_table_headings_say_what_they_head(page):
-    assert {heading["scope"] for heading in page.all("th")} == {"row", "col"}
+    assert {heading["scope"] for heading in page.all("th")} == {"row", "col", "rowgroup"}
 
 
 def test_a_model_has_one_colour_on_the_whole_page():
