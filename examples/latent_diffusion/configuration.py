@@ -101,6 +101,10 @@ class LatentDiffusionConfig:
         expected = "unet-condition, which alone takes texts"
         expect(self, "network", self.network == "unet-condition" or not has_text, expected)
         expect(self, "factor", self.factor >= 2, "an integer of at least 2")
+        if any(name.task == "super-resolution" for name in self.names):
+            size = self.corpus.size
+            expected = f"a divisor of corpus.size, which is {size}"
+            expect(self, "factor", size % self.factor == 0, expected)
         expect(self, "drop_labels", 0 <= self.drop_labels < 1, "a number in [0, 1)")
 
     @property

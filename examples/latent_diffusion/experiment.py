@@ -14,6 +14,7 @@ from latent_diffusion.configuration import LatentDiffusionConfig, ModelName
 from latent_diffusion.encoding import Encodings, load_autoencoder
 from latent_diffusion.estimation import fit_estimator, load_estimator
 from latent_diffusion.judging import Judge
+from latent_diffusion.network import check_sampling
 from latent_diffusion.pictures import prepare_pictures
 from latent_diffusion.prior_task import PriorTask
 from latent_diffusion.priors import PRIORS
@@ -48,6 +49,11 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
 
     _encoded: Encodings | None = None
 
+    def __init__(self, config: LatentDiffusionConfig, seeds: Sequence[int], output: Path) -> None:
+        check_sampling(config)
+        super().__init__(config, seeds, output)
+        self._judges: dict[str, Judge] = {}
+
     @property
     def steps_per_evaluation(self) -> float:
         evaluation, training = self.config.evaluation, self.config.training
@@ -58,7 +64,8 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
     def final_evaluations(self) -> float:
         evaluation = self.config.evaluation
         steps, all_steps = evaluation.num_inference_steps, evaluation.all_inference_steps
-        return judging_in_evaluations(all_steps, steps, evaluation.final_images, evaluation.curve_images)
+        once = judging_in_evaluations(all_steps, steps, evaluation.final_images, evaluation.curve_images)
+        return once * (1 + len(evaluation.other_solvers))
 
     def runs(self) -> list[LatentDiffusionRun]:
         """The autoencoder, if it is not loaded; for each seed the main model, then the others.
@@ -92,13 +99,13 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
             estimator = fit_estimator(run.config, variants, len(class_names))
         else:
             estimator = load_estimator(run.needs / "model")
-        judge = Judge(run.config, data.of(task), encodings)
+        judge = self._judge(run, data)
         return DiffusionTask(run.config, variants, estimator, self._vae, class_names, judge)
 
     def judge(self, run: LatentDiffusionRun, data: Data) -> str:
-        judge = Judge(run.config, data.of(run.config.task), self._encodings(data))
-        scores = judge.judge(run.directory)
-        names = {"psnr": "PSNR {:.2f} dB", "frechet": "Fréchet distance {:.2f}"}
+        scores = self._judge(run, data).judge(run.directory)
+        names = {"psnr": "PSNR {:.2f} dB", "psnr_hidden": "{:.2f} dB of the hidden part"}
+        names["frechet"] = "Fréchet distance {:.2f}"
         return ", ".join(text.format(scores[name]) for name, text in names.items() if name in scores)
 
     def report(self, path: Path, runs: Sequence[LatentDiffusionRun], data: Data) -> None:
@@ -116,6 +123,13 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
         if self._encoded is None:
             self._encoded = Encodings(self.config, data, self._vae)
         return self._encoded
+
+    def _judge(self, run: LatentDiffusionRun, data: Data) -> Judge:
+        """One for all runs of a task, who share what it has found once."""
+        task = run.config.task
+        if task not in self._judges:
+            self._judges[task] = Judge(run.config, data.of(task), self._encodings(data))
+        return self._judges[task]
 
     def _autoencoder_run(self) -> LatentDiffusionRun:
         training = self.config.autoencoder.training

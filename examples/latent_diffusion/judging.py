@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from accelerate import PartialState
@@ -13,14 +12,18 @@ from torch import Tensor
 
 from latent_diffusion.autoencoding import in_8_bits
 from latent_diffusion.configuration import LatentDiffusionConfig
+from latent_diffusion.denoising import Denoising
 from latent_diffusion.encoding import Encodings
+from latent_diffusion.order import one_of_each
 from latent_diffusion.prior_task import held_out_nll
 from latent_diffusion.references import References, feature_network
+from latent_diffusion.sampling import Sampled, estimator_of, first_states, in_turns, prior_of, sample
+from latent_diffusion.shown import Shown
 from latent_diffusion.tasks import TASKS
-from priordiff import DiagonalPrior, ImagePipeline
-from priordiff.experiments import EVALUATION, write_scores
-from priordiff.files import atomic_path
+from priordiff import ImagePipeline
+from priordiff.experiments import write_scores
 from priordiff.images.metrics import (
+    ImageFeatures,
     distribution_scores,
     nearest_neighbours,
     restoration_scores,
@@ -28,70 +31,65 @@ from priordiff.images.metrics import (
 )
 from priordiff.training import Evaluation
 
-__all__ = ["CEILING_SCORES", "NOISE_SCORES", "Judge", "report_pictures", "scores_at"]
+__all__ = ["CEILING_SCORES", "NOISE_SCORES", "Judge", "scores_at"]
 
 # What `priordiff.experiments.read_scores` finds them under.
 NOISE_SCORES = "noise"
 CEILING_SCORES = "ceiling"
 _BATCH = 64
 
+# Held-out images whose samples the report follows from the prior's noise on.
+_DENOISED = 3
+# Training images beside each sample.
+_NEIGHBOURS = 3
 
-def scores_at(num_inference_steps: int) -> str:
-    """The name of the scores of so many evaluations."""
-    return f"scores-{num_inference_steps}"
+
+def scores_at(num_inference_steps: int, solver: str | None = None) -> str:
+    """The name of the scores of so many evaluations, by a solver of `more_solvers` or by the main one."""
+    return "-".join(["scores", *([solver] if solver else []), str(num_inference_steps)])
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """What a model has sampled: images in [−1, 1], and the seconds that one took."""
+class _Judged(NamedTuple):
+    """Scores of samples; images and features of those that the report shows."""
 
+    scores: dict[str, float]
     images: Tensor
-    seconds: float
+    features: Tensor
 
 
 class Judge:
-    """Of the samples of one task.
+    """Of the samples of one task, whatever model they are of.
 
     Args:
-        config: of the run.
+        config: of a run of the task.
         references: of the task.
         encodings: of the images.
+
+    Attributes:
+        rows: the held-out images whose samples the report shows, of as many classes as there can be.
     """
 
     def __init__(self, config: LatentDiffusionConfig, references: References, encodings: Encodings) -> None:
         self.config, self.references, self.encodings = config, references, encodings
         self.task, self.held_out = TASKS[config.task], encodings.held_out(config.task)
+        evaluation = config.evaluation
+        labels = references.validation.images.labels.tolist()
+        # Of those that have a sample of their own.
+        drawn = labels[: evaluation.final_images]
+        self.rows = torch.tensor(one_of_each(drawn, evaluation.report_images))
 
     def curve(self, pipeline: ImagePipeline) -> Evaluation:
         """The first measures, on as many samples as the configuration says."""
-        scores = self._scores(self.sample(pipeline, self.config.evaluation.curve_images).images)
+        scores = self._scores(self._sample(pipeline, self.config.evaluation.curve_images).images)
         return Evaluation({name: scores[name] for name in self.task.measures})
-
-    def sample(self, pipeline: ImagePipeline, count: int, steps: int | None = None) -> Sampled:
-        """Samples for the conditioning of the held-out images in turns, each with the seed of its number."""
-        rows, batches = torch.arange(count) % len(self.held_out), []
-        started = time.perf_counter()
-        for seeds in torch.arange(count).split(self.config.evaluation.batch_size):
-            given = self.held_out.select(rows[seeds]).conditioning
-            generators = [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]
-            output: Any = pipeline(
-                given.labels,
-                given.image,
-                given.text,
-                num_images=len(seeds),
-                num_inference_steps=steps,
-                generator=generators,
-                output_type="pt",
-            )
-            batches.append(output.images.cpu() * 2 - 1)
-        return Sampled(torch.cat(batches), (time.perf_counter() - started) / count)
 
     def judge(self, directory: Path) -> dict[str, float]:
         """Scores of a run's exported model, stored in its folder `evaluation/` with what the report shows.
 
-        For each number of evaluations the measures of the task, `seconds` for each image, and `parameters`;
-        the measures of a sample of the prior alone, and `nll`, the negative log-likelihood that the prior
-        gives to an element of a held-out sample; and what a perfect model of the samples' space would reach.
+        For each number of evaluations, and for each solver that the configuration names besides, the measures
+        of the task, `seconds` for each image, and `parameters`; the measures of a sample of the prior alone,
+        and `nll`, the negative log-likelihood that the prior gives to an element of a held-out sample; and
+        what a perfect model of the samples' space would reach.
 
         Args:
             directory: of the run.
@@ -99,86 +97,114 @@ class Judge:
         Returns:
             The scores in as many evaluations as the configuration says.
         """
-        evaluation, main = self.config.evaluation, self.config.evaluation.num_inference_steps
+        evaluation = self.config.evaluation
         pipeline = ImagePipeline.from_pretrained(directory / "model", low_cpu_mem_usage=False)
         pipeline = pipeline.to(PartialState().device)
         pipeline.set_progress_bar_config(disable=True)
-        parameters = float(sum(parameter.numel() for parameter in pipeline.unet.parameters()))
-        pictures: dict[str, Tensor] = {}
+        judged = {}
         for steps in evaluation.all_inference_steps:
-            sampled = self.sample(pipeline, evaluation.final_images, steps)
-            scores = {**self._scores(sampled.images), "seconds": sampled.seconds, "parameters": parameters}
-            write_scores(directory, scores_at(steps), scores)
-            pictures[str(steps)] = sampled.images[: evaluation.report_images]
-            if steps == main:
-                result = scores
-        alone = self._alone(pipeline)
-        write_scores(
-            directory,
-            NOISE_SCORES,
-            {**self._scores(alone["noise"]), "nll": held_out_nll(_estimator_of(pipeline), self.held_out)},
-        )
-        write_scores(directory, CEILING_SCORES, self._scores(self._ceiling()))
-        pictures |= {name: images[: evaluation.report_images] for name, images in alone.items()}
-        with atomic_path(directory / EVALUATION / "pictures.pt") as file:
-            torch.save({name: in_8_bits(each) for name, each in pictures.items()}, file)
-        return result
+            judged[steps] = self._judged(pipeline, steps)
+            write_scores(directory, scores_at(steps), judged[steps].scores)
+            for solver in evaluation.other_solvers:
+                scores = self._judged(pipeline, steps, solver).scores
+                write_scores(directory, scores_at(steps, solver), scores)
+        prior_alone = self._scores(self._noise(pipeline, torch.arange(evaluation.final_images)))
+        nll = held_out_nll(estimator_of(pipeline), self.held_out)
+        write_scores(directory, NOISE_SCORES, {**prior_alone, "nll": nll})
+        write_scores(directory, CEILING_SCORES, self.ceiling)
+        self._shown(pipeline, judged).write(directory)
+        return judged[evaluation.num_inference_steps].scores
 
-    @torch.no_grad()
-    def _alone(self, pipeline: ImagePipeline) -> dict[str, Tensor]:
-        """Mean, standard deviation and samples of the prior for held-out conditioning, as images."""
-        count = self.config.evaluation.final_images
-        held_out = self.held_out.select(torch.arange(count) % len(self.held_out))
-        space, estimator, device = self.encodings.space, _estimator_of(pipeline), PartialState().device
-        images: dict[str, list[Tensor]] = {"noise": [], "mean": []}
-        for rows in torch.arange(count).split(_BATCH):
-            prior = estimator(*held_out.select(rows).conditioning.to(device).arguments)
-            shape = (len(rows), *held_out.sample_shape)
-            noise = prior.sample(shape, torch.Generator().manual_seed(int(rows[0])))
-            images["noise"].append(space.decode(noise).cpu())
-            images["mean"].append(space.decode(prior.mean.expand(shape).contiguous()).cpu())
-        return {name: torch.cat(batches) for name, batches in images.items()}
+    @cached_property
+    def ceiling(self) -> dict[str, float]:
+        """The measures of images as good as the space of the diffusion lets them be, once for all models.
 
-    def _ceiling(self) -> Tensor:
-        """Images as good as the space of the diffusion lets them be.
-
-        Restored ones cannot be better than what the autoencoder makes of the true ones; new ones, than what
-        it makes of as many training images.
+        Restored ones cannot be better than what the autoencoder makes of the true ones. As a set, new ones
+        cannot be better than what it makes of as many training images; one by one, than what it makes of the
+        held-out ones.
         """
-        count = self.config.evaluation.final_images
+        numbers = torch.arange(self.config.evaluation.final_images)
+        scores = self._scores(self._decoded(in_turns(self.held_out, numbers).samples))
         if self.task.has_image:
-            samples = self.held_out.samples[torch.arange(count) % len(self.held_out)]
-        else:
-            training = self.encodings.training(self.config.task)[0]
-            chosen = torch.randperm(len(training), generator=torch.Generator().manual_seed(0))[:count]
-            samples = training.samples[chosen]
+            return scores
+        training = self.encodings.training(self.config.task)[0]
+        chosen = torch.randperm(len(training), generator=torch.Generator().manual_seed(0))
+        features = self.references.features(self._decoded(training.samples[chosen[: len(numbers)]]))
+        return {**scores, **distribution_scores(features, self.references.of_validation)}
+
+    @cached_property
+    def _hidden(self) -> Tensor | None:
+        """Where nothing was given of the held-out images, bool (N, 1, height, width)."""
+        if not self.task.has_holes or self.task.degrade is None:
+            return None
+        validation = self.references.validation
+        return self.task.degrade(validation.originals(range(len(validation))), self.config, 0).hidden
+
+    def _sample(
+        self, pipeline: ImagePipeline, count: int, steps: int | None = None, solver: str | None = None
+    ) -> Sampled:
+        size = self.config.evaluation.batch_size
+        return sample(
+            pipeline, self.held_out, torch.arange(count), size, num_inference_steps=steps, solver=solver
+        )
+
+    def _judged(self, pipeline: ImagePipeline, steps: int, solver: str | None = None) -> _Judged:
+        sampled = self._sample(pipeline, self.config.evaluation.final_images, steps, solver)
+        features = self.references.features(sampled.images)
+        scores = {
+            **self._scores(sampled.images, features),
+            "seconds": sampled.seconds,
+            "parameters": float(sum(parameter.numel() for parameter in pipeline.unet.parameters())),
+        }
+        return _Judged(scores, sampled.images[self.rows], features.values[self.rows])
+
+    def _noise(self, pipeline: ImagePipeline, numbers: Tensor) -> Tensor:
+        """Samples of the prior alone, as images."""
+        states = [
+            first_states(prior_of(pipeline, self.held_out, some), self.held_out, some)
+            for some in numbers.split(_BATCH)
+        ]
+        return self._decoded(torch.cat(states))
+
+    def _decoded(self, samples: Tensor) -> Tensor:
         space, device = self.encodings.space, PartialState().device
         return torch.cat([space.decode(batch.to(device)).cpu() for batch in samples.split(_BATCH)])
 
-    def _scores(self, images: Tensor) -> dict[str, float]:
+    def _scores(self, images: Tensor, features: ImageFeatures | None = None) -> dict[str, float]:
         """All measures of the task, of samples for the held-out conditioning in turns."""
         references, rows = self.references, torch.arange(len(images)) % len(self.held_out)
-        features = references.features(images)
+        features = references.features(images) if features is None else features
         scores = distribution_scores(features, references.of_validation)
         if self.task.has_image:
-            return {**restoration_scores(images, references.targets[rows], feature_network()), **scores}
+            hidden = None if self._hidden is None else self._hidden[rows]
+            restored = restoration_scores(images, references.targets[rows], feature_network(), hidden=hidden)
+            return {**restored, **scores}
         if self.task.has_labels or self.task.has_text:
             labels = references.validation.images.labels[rows]
             scores["class_accuracy"] = references.probe.accuracy(features.values, labels)
         distances = nearest_neighbours(features.values, references.of_training.values).distances
         return {**scores, "near_training": share_near_training(distances, references.nearness)}
 
-
-def _estimator_of(pipeline: ImagePipeline) -> Any:
-    """That of a pipeline, or one that says N(0, I) to everything."""
-    if pipeline.estimator is not None:
-        return pipeline.estimator
-    return lambda *conditioning: DiagonalPrior(torch.zeros((), device=PartialState().device), 1.0)
-
-
-def report_pictures(directory: Path) -> dict[str, Tensor]:
-    """The images that `Judge.judge` has stored for the report: uint8 (N, 3, height, width).
-
-    By the number of evaluations; `mean` and `noise` of the prior.
-    """
-    return torch.load(directory / EVALUATION / "pictures.pt", weights_only=True)
+    @torch.no_grad()
+    def _shown(self, pipeline: ImagePipeline, judged: dict[int, _Judged]) -> Shown:
+        rows, shape = self.rows, self.held_out.sample_shape
+        prior = prior_of(pipeline, self.held_out, rows)
+        variance = prior.variance(shape).expand(len(rows), *shape)
+        denoising = Denoising.of(pipeline, self.held_out, rows[:_DENOISED])
+        neighbours = distances = None
+        if not self.task.has_image:
+            training = self.references.of_training.values
+            features = judged[self.config.evaluation.num_inference_steps].features
+            neighbours, distances = nearest_neighbours(features, training, min(_NEIGHBOURS, len(training)))
+            distances = distances / self.references.nearness.median()
+        return Shown(
+            rows=rows,
+            samples={steps: in_8_bits(each.images) for steps, each in judged.items()},
+            mean=in_8_bits(self._decoded(prior.mean.expand(len(rows), *shape))),
+            noise=in_8_bits(self._noise(pipeline, rows)),
+            std=variance.mean(1).sqrt().cpu(),
+            states=denoising.states,
+            predictions=denoising.predictions,
+            neighbours=neighbours,
+            distances=distances,
+        )

@@ -18,12 +18,13 @@ from latent_diffusion.configuration import LatentDiffusionConfig
 from latent_diffusion.encoding import EncodedImages
 from latent_diffusion.unet import unet_arguments
 from priordiff import with_prior
-from priordiff.pipelines import Conditioning, denoise
+from priordiff.pipelines import Conditioning, denoise, with_solver
+from priordiff.pipelines.solvers import checked_steps
 
 # Width of the token in the place of a text where there is none.
 _NO_TEXT = 8
 
-__all__ = ["Denoiser", "make_network", "make_scheduler"]
+__all__ = ["Denoiser", "check_sampling", "make_network", "make_scheduler"]
 
 
 def make_network(config: LatentDiffusionConfig, data: EncodedImages, num_classes: int) -> nn.Module:
@@ -80,6 +81,30 @@ def make_scheduler(config: LatentDiffusionConfig, has_prior: bool) -> Any:
         timestep_spacing="trailing",
     )
     return with_prior(scheduler, space)
+
+
+def check_sampling(config: LatentDiffusionConfig) -> None:
+    """Refuses what the evaluation could not do after the training.
+
+    Args:
+        config: of an experiment.
+
+    Raises:
+        ValueError: if a solver can't have the noise levels, or there are fewer of them than evaluations.
+    """
+    evaluation = config.evaluation
+    for solver in (evaluation.solver, *evaluation.other_solvers):
+        scheduler = make_scheduler(config, has_prior=True)
+        try:
+            scheduler = scheduler if solver is None else with_solver(scheduler, solver)
+        except ValueError as error:
+            kind = config.scheduler.prediction_type
+            raise ValueError(
+                f"the solver {solver!r} can't sample what is trained with scheduler.prediction_type={kind}: "
+                f"choose another, or null for evaluation.solver ({error})"
+            ) from error
+        for steps in evaluation.all_inference_steps:
+            checked_steps(scheduler, steps)
 
 
 class Denoiser(nn.Module):

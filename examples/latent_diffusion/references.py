@@ -11,6 +11,7 @@ from accelerate import PartialState
 from torch import Tensor
 
 from latent_diffusion.autoencoding import pixels
+from latent_diffusion.order import spread
 from latent_diffusion.pictures import Pictures, with_telling_lines
 from latent_diffusion.tasks import TASKS
 from priordiff.images.metrics import EfficientNetLite, ImageFeatures, LinearProbe, nearest_neighbours
@@ -77,13 +78,17 @@ def _features(batches: Iterable[Tensor]) -> ImageFeatures:
 class Data:
     """The images of an experiment, and those of each task.
 
+    Held-out images stand in another order than in their corpus, where classes follow each other: in that of
+    `spread`, so that fewer samples than there are held-out images are for the conditioning of all classes.
+
     Args:
         training: images to learn from.
         validation: images that are held out.
     """
 
     def __init__(self, training: Pictures, validation: Pictures) -> None:
-        self.all = References(training, validation)
+        order = spread(validation.images.labels.tolist())
+        self.all = References(training, validation.select(order))
 
     def of(self, task: str) -> References:
         """The images of a task: all of them, but for drawings whose lines say nothing, where there are lines.

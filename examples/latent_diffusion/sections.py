@@ -151,18 +151,21 @@ class EvaluationConfig:
         num_inference_steps: of the sampler.
         more_inference_steps: with which every finished model is judged besides.
         solver: one of `priordiff.pipelines.SOLVERS`; null for the scheduler of the training.
+        more_solvers: of the same, with which every finished model is judged besides, in all these numbers of
+            evaluations.
         curve_images: samples of the evaluations during training.
         final_images: samples of the evaluation at the end.
-        report_images: samples that the report shows of each model.
+        report_images: held-out images for whose conditioning the report shows samples of each model.
         batch_size: samples of a batch.
     """
 
     num_inference_steps: int = field(default=10, metadata=ADJUSTABLE)
     more_inference_steps: list[int] = field(default_factory=lambda: [2, 5, 20, 50], metadata=ADJUSTABLE)
     solver: str | None = field(default="ddim", metadata=ADJUSTABLE)
+    more_solvers: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
     curve_images: int = field(default=64, metadata=ADJUSTABLE)
     final_images: int = field(default=256, metadata=ADJUSTABLE)
-    report_images: int = field(default=12, metadata=ADJUSTABLE)
+    report_images: int = field(default=6, metadata=ADJUSTABLE)
     batch_size: int = field(default=64, metadata=ADJUSTABLE)
 
     @property
@@ -170,8 +173,14 @@ class EvaluationConfig:
         """Numbers of evaluations with which a finished model is judged, in increasing order."""
         return sorted({*self.more_inference_steps, self.num_inference_steps})
 
+    @property
+    def other_solvers(self) -> list[str]:
+        """Those of `more_solvers` that are not the main one, each once."""
+        return [solver for solver in dict.fromkeys(self.more_solvers) if solver != self.solver]
+
     def __post_init__(self) -> None:
-        for name in ("num_inference_steps", "curve_images", "final_images", "batch_size"):
+        for name in ("num_inference_steps", "curve_images", "final_images", "report_images", "batch_size"):
             expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
         solvers = ", ".join(SOLVERS)
+        expect(self, "more_solvers", {*self.more_solvers} <= SOLVERS.keys(), f"a list of {solvers}")
         expect(self, "solver", self.solver in (None, *SOLVERS), f"one of {solvers}, or null")

@@ -1,4 +1,4 @@
-"""The table of a task: every model at every number of evaluations, and what it starts from."""
+"""The tables of a task: every model at every number of evaluations, by every solver, and its prior."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from priordiff.report import Cell, Column, Report, cells_of
 if TYPE_CHECKING:
     from latent_diffusion.experiment import LatentDiffusionRun
 
-__all__ = ["add_table"]
+__all__ = ["add_solvers", "add_table"]
 
 
 def add_table(
@@ -51,7 +51,7 @@ def add_table(
         scores = [read_scores(run.directory, NOISE_SCORES) for run in runs]
         rows[f"{name}: prior alone"] = [*cells_of(scores, [*measured, "nll"]), None, None]
     ceiling = read_scores(next(iter(models.values()))[0].directory, CEILING_SCORES)
-    best = "the true images" if TASKS[task].has_image else "training images"
+    best = "the true images" if TASKS[task].has_image else "real images"
     rows[f"{best}, through the autoencoder" if config.space == "latent" else best] = [
         *(ceiling.get(name) for name in measured),
         None,
@@ -69,7 +69,37 @@ def add_table(
     )
 
 
+def add_solvers(
+    report: Report, config: LatentDiffusionConfig, task: str, models: dict[str, list[LatentDiffusionRun]]
+) -> None:
+    """Adds a table for each of a task's first measures: solvers against numbers of evaluations.
+
+    There are none where the configuration names no solver besides the main one.
+    """
+    evaluation = config.evaluation
+    if not evaluation.other_solvers:
+        return
+    main = evaluation.solver or "training"
+    solvers = {main: None, **{solver: solver for solver in evaluation.other_solvers}}
+    for measure in TASKS[task].measures:
+        metric = IMAGE_METRICS[measure]
+        columns = [
+            Column(f"{steps} evaluations", metric.unit, better=metric.better)
+            for steps in evaluation.all_inference_steps
+        ]
+        rows: dict[str, Sequence[Cell]] = {}
+        for name, runs in models.items():
+            for label, solver in solvers.items():
+                rows[f"{name}, {label}"] = [
+                    [read_scores(run.directory, scores_at(steps, solver))[measure] for run in runs]
+                    for steps in evaluation.all_inference_steps
+                ]
+        caption = f"{metric.label} by solver and number of evaluations, from the same noise"
+        report.table(columns, rows, caption=caption, corner=f"{metric.label}: model, solver")
+
+
 def _circumstances(config: LatentDiffusionConfig, run: LatentDiffusionRun) -> list[str]:
+    is_new = not TASKS[run.config.task].has_image
     parameters = read_scores(run.directory, scores_at(config.evaluation.num_inference_steps))["parameters"]
     solver = config.evaluation.solver or "the scheduler of the training"
     training = run.training
@@ -77,6 +107,7 @@ def _circumstances(config: LatentDiffusionConfig, run: LatentDiffusionRun) -> li
         f"Each network has {parameters:,.0f} parameters and learned for {training.num_steps:,} steps of "
         f"{training.batch_size} images; {config.evaluation.final_images:,} samples by {solver}",
         "Prior alone: a sample of the prior, no network",
+        *(["Real images: training ones as a set, held-out ones one by one"] if is_new else []),
         "The training of a learned prior counts as training",
         "With several seeds: mean ± standard deviation",
     ]

@@ -142,6 +142,17 @@ def test_other_spaces_networks_and_predictions_train_too(
         (["compare=[class/purple]"], "expected a list of isotropic"),
         (["autoencoder.folder=nowhere"], "nowhere holds no AutoencoderKL"),
         (["--data", "nowhere"], "nowhere"),
+        (
+            ["compare=[super-resolution/fourier]", "factor=3"],
+            "factor is 3: expected a divisor of corpus.size, which is 16",
+        ),
+        (["evaluation.more_solvers=[euler]"], "more_solvers is ['euler']: expected a list of ddpm, ddim"),
+        (["evaluation.report_images=0"], "report_images is 0: expected an integer of at least 1"),
+        (["evaluation.more_inference_steps=[2000]"], "num_inference_steps=2000, expected 1 to 1000"),
+        (
+            ["scheduler.prediction_type=flow", "evaluation.solver=null", "evaluation.more_solvers=[ddim]"],
+            "the solver 'ddim' can't sample what is trained with scheduler.prediction_type=flow",
+        ),
     ],
 )
 def test_bad_input_is_one_line(

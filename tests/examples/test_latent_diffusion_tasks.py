@@ -15,7 +15,7 @@ from latent_diffusion.__main__ import main
 from latent_diffusion.configuration import LatentDiffusionConfig
 from latent_diffusion.encoding import EncodedImages
 from latent_diffusion.estimation import fit_estimator, make_estimator
-from latent_diffusion.judging import NOISE_SCORES, scores_at
+from latent_diffusion.judging import CEILING_SCORES, NOISE_SCORES, scores_at
 from latent_diffusion.priors import priors_of
 from latent_diffusion.tasks import TASKS
 from priordiff import (
@@ -88,11 +88,23 @@ def test_the_report_shows_what_is_given(restored: Path) -> None:
     page = (restored / "report.html").read_text(encoding="utf-8")
     for expected in ("Images from a part of them", "Coloured images from lines or grey", "PSNR"):
         assert expected in page
-    assert page.count("what is left of them") == 2
-    assert "1. round; " in page or "1. square; " in page
+    for model in ("inpainting/low-rank", "colouring/learned"):
+        for row in ("given", "true image", "prior, mean", "prior, std", "prior, sample", "evaluations, 3"):
+            assert f'alt="{model}, {row}, square"' in page
+    assert 'alt="class/learned, held out, square"' in page
     for run in ("inpainting-low-rank-seed0", "colouring-learned-seed0"):
         assert {"psnr", "perceptual", "frechet"} <= read_scores(restored / run, scores_at(3)).keys()
         assert read_scores(restored / run, NOISE_SCORES)["nll"] < 5
+
+
+def test_what_was_hidden_is_judged_alone(restored: Path) -> None:
+    run = restored / "inpainting-low-rank-seed0"
+    for name in (scores_at(2), scores_at(3), NOISE_SCORES, CEILING_SCORES):
+        scores = read_scores(run, name)
+        assert scores["psnr_hidden"] != scores["psnr"]
+    assert read_metrics(run, "evaluation")[-1].keys() >= {"psnr_hidden", "perceptual"}
+    assert "psnr_hidden" not in read_scores(restored / "colouring-learned-seed0", scores_at(3))
+    assert "PSNR of the hidden part" in (restored / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("_texts")
