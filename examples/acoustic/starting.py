@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,8 +16,6 @@ from priordiff.commands.models import load_saved
 
 __all__ = ["start_from", "symbols_of"]
 
-_CALLED = "acoustic model"
-
 
 def symbols_of(folder: str | Path) -> list[str]:
     """The phonemes that a saved model knows.
@@ -28,7 +27,7 @@ def symbols_of(folder: str | Path) -> list[str]:
         FileNotFoundError: if there is none.
         ValueError: if it can't be loaded.
     """
-    return list(load_saved(TextToSpeechPipeline, Path(folder), _CALLED).config.symbols)
+    return list(_load_once(folder).config.symbols)
 
 
 def start_from(
@@ -55,7 +54,7 @@ def start_from(
         FileNotFoundError: if there is no such pipeline.
         ValueError: if it can't be loaded, or its networks have other sizes.
     """
-    saved = load_saved(TextToSpeechPipeline, Path(folder), _CALLED)
+    saved = _load_once(folder)
     rows = {
         "symbols.weight": _rows(["", *symbols], ["", *saved.config.symbols]),
         "speakers.weight": _rows(speakers, saved.config.speakers or [""]),
@@ -68,6 +67,12 @@ def start_from(
         _check_kinds(model.estimator, saved.estimator, folder)
         absent = [(own, other) for own, other in rows["symbols.weight"] if own not in present]
         _keep_moments(model.estimator, saved.estimator, absent)
+
+
+# The corpus asks for its phonemes, and the main model of every seed goes on from it.
+@functools.lru_cache(maxsize=1)
+def _load_once(folder: str | Path) -> TextToSpeechPipeline:
+    return load_saved(TextToSpeechPipeline, Path(folder), "acoustic model")
 
 
 def _rows(own: Sequence[str], saved: Sequence[str]) -> list[tuple[int, int]]:

@@ -13,8 +13,9 @@ pytest.importorskip("praatio")
 from acoustic.__main__ import main
 from acoustic.configuration import AcousticConfig
 from acoustic.model import AcousticModel
-from acoustic.starting import start_from
+from acoustic.starting import start_from, symbols_of
 from priordiff import PhonemeEstimator, TextToSpeechPipeline
+from priordiff.commands.models import load_saved
 from priordiff.training import load_config
 from tests.examples.tiny import ACOUSTIC, as_overrides
 
@@ -58,6 +59,27 @@ def test_phonemes_are_found_by_their_names_and_new_ones_stay_as_they_were_drawn(
     assert not torch.equal(new.estimator.moments.mean[3], old.estimator.moments.mean[1])
     for own, other in zip(new.decoder.parameters(), old.decoder.parameters(), strict=True):
         torch.testing.assert_close(own, other)
+
+
+def test_what_a_training_goes_on_from_is_loaded_once(
+    saved: tuple[AcousticModel, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = []
+
+    def counted(kind: type, folder: Path, called: str) -> TextToSpeechPipeline:
+        folders.append(folder)
+        return load_saved(kind, folder, called)
+
+    monkeypatch.setattr("acoustic.starting.load_saved", counted)
+    link = tmp_path / "link"  # of another name, so that no test before has loaded it
+    link.symlink_to(saved[1])
+    assert symbols_of(str(link)) == list(SYMBOLS)
+    for _ in range(2):
+        new = fitted(model_of())
+        start_from(new, str(link), SYMBOLS, [""], range(4))
+        torch.testing.assert_close(new.encoder.symbols.weight, saved[0].encoder.symbols.weight)
+        torch.nn.init.zeros_(new.encoder.symbols.weight)
+    assert folders == [link]
 
 
 def test_a_voice_becomes_one_of_several(saved: tuple[AcousticModel, Path]) -> None:
