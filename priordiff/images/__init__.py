@@ -3,8 +3,8 @@
 from priordiff.images.concepts import concept_of
 from priordiff.images.corpus import ImageCorpus
 from priordiff.images.datasets import dataset_classes, torchvision_images
-from priordiff.images.files import IMAGE_EXTENSIONS, read_image, to_square
-from priordiff.images.folders import folder_images
+from priordiff.images.files import IMAGE_EXTENSIONS, read_image, read_mask, to_square
+from priordiff.images.folders import folder_images, image_files
 from priordiff.images.idx import holds_idx, idx_images
 from priordiff.images.openmoji import Drawing, openmoji_drawings, openmoji_images
 from priordiff.images.sets import ImageRecord, ImageSet, ImageSource
@@ -23,9 +23,11 @@ __all__ = [
     "folder_images",
     "holds_idx",
     "idx_images",
+    "image_files",
     "openmoji_drawings",
     "openmoji_images",
     "read_image",
+    "read_mask",
     "render_svg",
     "split",
     "to_square",

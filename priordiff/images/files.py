@@ -15,7 +15,7 @@ from torch import Tensor
 
 from priordiff.corpora import check_readable
 
-__all__ = ["IMAGE_EXTENSIONS", "read_image", "to_square"]
+__all__ = ["IMAGE_EXTENSIONS", "read_image", "read_mask", "to_square"]
 
 IMAGE_EXTENSIONS = (
     ".apng",
@@ -32,7 +32,8 @@ IMAGE_EXTENSIONS = (
 )
 """File names that end so are images."""
 
-_WHITE = (255, 255, 255)
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+_MIDDLE = 128  # of 8 bits
 _LARGEST_16_BIT = 65535
 
 
@@ -63,17 +64,57 @@ def read_image(path: str | os.PathLike[str], size: int, background: tuple[int, i
         >>> read_image(path, size=16).shape
         torch.Size([3, 16, 16])
     """
-    path = Path(path)
-    check_readable(path, "image")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty: it has 0 bytes")
-    try:
-        with _strictly(), Image.open(path) as image:
-            image.load()
-            return to_square(image, size, background)
-    # Pillow's decoders raise whatever they trip over: SyntaxError, struct.error, IndexError and more.
-    except Exception as error:
-        raise ValueError(f"{path} cannot be used as an image: {_reason(error)}") from error
+    with _opened(Path(path)) as image:
+        return to_square(image, size, background)
+
+
+def read_mask(
+    picture: str | os.PathLike[str], size: int, mask: str | os.PathLike[str] | None = None
+) -> Tensor:
+    """Reads what is hidden of a picture, as the square that `read_image` makes of it.
+
+    Hidden is what is white in a mask; without a mask, what is transparent in the picture. A pixel of the
+    square is hidden if any part of it is.
+
+    Args:
+        picture: an image file.
+        size: height and width of the result, in pixels.
+        mask: an image file of the picture's height and width, of any mode: what is lighter than middle grey
+            hides the picture, what is transparent does not.
+
+    Returns:
+        bool (1, size, size), True where the picture is hidden.
+
+    Raises:
+        FileNotFoundError, PermissionError: as `read_image`, of both files.
+        ValueError: as `read_image`, or the mask has another height or width than the picture.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> half = Image.new("RGBA", (4, 4), "red")
+        >>> half.paste((0, 0, 0, 0), (0, 0, 2, 4))
+        >>> half.save(folder / "half.png")
+        >>> read_mask(folder / "half.png", size=2)[0].tolist()
+        [[True, False], [True, False]]
+    """
+    with _opened(Path(picture)) as image:
+        upright = ImageOps.exif_transpose(image)
+        # Of the kinds without a transparent colour, Pillow can not convert all.
+        opaque = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
+    if mask is not None:
+        with _opened(Path(mask)) as image:
+            drawn = _to_rgb(ImageOps.exif_transpose(image), _BLACK).convert("L")
+        if drawn.size != upright.size:
+            sizes = [f"{width} × {height}" for width, height in (drawn.size, upright.size)]
+            raise ValueError(f"the mask {mask} has {sizes[0]} pixels, expected {sizes[1]} as {picture} has")
+        hidden = drawn.point(lambda value: 255 * (value >= _MIDDLE))
+    elif opaque is not None:
+        hidden = opaque.point(lambda value: 255 * (value < _MIDDLE))
+    else:
+        hidden = Image.new("L", upright.size)
+    square = ImageOps.fit(hidden, (size, size), Image.Resampling.BOX)
+    return torch.from_numpy(np.array(square) > 0)[None]
 
 
 def to_square(image: Image.Image, size: int, background: tuple[int, int, int] = _WHITE) -> Tensor:
@@ -98,6 +139,21 @@ def to_square(image: Image.Image, size: int, background: tuple[int, int, int] = 
     upright = ImageOps.exif_transpose(image)
     square = ImageOps.fit(_to_rgb(upright, background), (size, size), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture whose pixels have been read; what goes wrong with it is an error that names the file."""
+    check_readable(path, "image")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty: it has 0 bytes")
+    try:
+        with _strictly(), Image.open(path) as image:
+            image.load()
+            yield image
+    # Pillow's decoders raise whatever they trip over: SyntaxError, struct.error, IndexError and more.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be used as an image: {_reason(error)}") from error
 
 
 @contextmanager

@@ -14,7 +14,30 @@ from priordiff.images.files import IMAGE_EXTENSIONS, read_image
 from priordiff.images.metadata import ImageNote, find_metadata, read_metadata
 from priordiff.images.sets import ImageRecord, ImageSet, ImageSource, in_order
 
-__all__ = ["folder_images"]
+__all__ = ["folder_images", "image_files"]
+
+
+def image_files(directory: str | os.PathLike[str]) -> tuple[list[Path], list[str]]:
+    """Lists the image files in a folder at any depth.
+
+    [`list_files`][priordiff.corpora.list_files] tells what becomes of links and hidden files.
+
+    Args:
+        directory: where to look.
+
+    Returns:
+        The files, sorted, and a line with the reason for each folder that cannot be listed.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("Robin.JPG", "._Robin.JPG", "notes.txt"):
+        ...     (folder / name).touch()
+        >>> files, problems = image_files(folder)
+        >>> [path.name for path in files], problems
+        (['Robin.JPG'], [])
+    """
+    return list_files(directory, IMAGE_EXTENSIONS)
 
 
 def folder_images(directory: str | os.PathLike[str]) -> ImageSet:
@@ -52,7 +75,7 @@ def folder_images(directory: str | os.PathLike[str]) -> ImageSet:
     directory = Path(directory)
     if not directory.is_dir():
         raise FileNotFoundError(f"no folder {directory}: name a folder that holds images")
-    paths, problems = list_files(directory, IMAGE_EXTENSIONS)
+    paths, problems = image_files(directory)
     available = {unicodedata.normalize("NFC", path.relative_to(directory).as_posix()): path for path in paths}
     if not available:
         raise FileNotFoundError(

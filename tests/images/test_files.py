@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageFile
 
-from priordiff.images import IMAGE_EXTENSIONS, read_image, to_square
+from priordiff.images import IMAGE_EXTENSIONS, read_image, read_mask, to_square
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 
@@ -216,3 +216,76 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path, si
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no image file at .*gone\.png"):
         read_image(tmp_path / "gone.png", 16)
+
+
+def test_a_mask_hides_what_it_has_in_white_of_the_square_that_is_read(tmp_path: Path) -> None:
+    quarters().resize((30, 16)).save(tmp_path / "picture.png")
+    mask = Image.new("RGB", (30, 16))
+    mask.paste("white", (15, 0, 30, 8))
+    mask.save(tmp_path / "mask.png")
+    hidden = read_mask(tmp_path / "picture.png", 4, tmp_path / "mask.png")
+    assert (hidden.dtype, hidden.shape) == (torch.bool, (1, 4, 4))
+    assert hidden[0].tolist() == [[False, False, True, True]] * 2 + [[False] * 4] * 2
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16"])
+def test_a_mask_may_be_of_any_mode(tmp_path: Path, mode: str) -> None:
+    quarters().save(tmp_path / "picture.png")
+    drawn = np.zeros((16, 16), dtype=np.uint8)
+    drawn[:8] = 255
+    if mode == "I;16":
+        mask = Image.fromarray(drawn.astype(np.uint16) * 257)
+    elif mode == "RGBA":  # white paint on nothing
+        mask = Image.new(mode, (16, 16), (255, 255, 255, 0))
+        mask.paste((255, 255, 255, 255), (0, 0, 16, 8))
+    else:
+        mask = Image.fromarray(drawn).convert(mode)
+    mask.save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "picture.png", 2, tmp_path / "mask.png")[0].tolist() == [
+        [True, True],
+        [False, False],
+    ]
+
+
+def test_a_pixel_is_hidden_if_any_part_of_it_is(tmp_path: Path) -> None:
+    photograph(64).save(tmp_path / "picture.png")
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (20, 0, 21, 64))  # a line of one pixel
+    mask.save(tmp_path / "mask.png")
+    hidden = read_mask(tmp_path / "picture.png", 8, tmp_path / "mask.png")
+    assert hidden[0].any(0).tolist() == [False, False, True] + [False] * 5
+
+
+def test_without_a_mask_what_is_transparent_is_hidden(tmp_path: Path) -> None:
+    image = quarters().convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 8, 8))
+    image.paste((0, 0, 0, 200), (8, 8, 16, 16))  # nearly opaque
+    image.save(tmp_path / "transparent.png")
+    quarters().save(tmp_path / "opaque.png")
+    assert read_mask(tmp_path / "transparent.png", 2)[0].tolist() == [[True, False], [False, False]]
+    assert not read_mask(tmp_path / "opaque.png", 2).any()
+
+
+def test_masks_of_another_size_and_what_is_no_mask_are_named(tmp_path: Path) -> None:
+    quarters().save(tmp_path / "picture.png")
+    Image.new("L", (16, 20)).save(tmp_path / "mask.png")
+    with pytest.raises(
+        ValueError, match=r"the mask .*mask\.png has 16 × 20 pixels, expected 16 × 16 as .*pic"
+    ):
+        read_mask(tmp_path / "picture.png", 4, tmp_path / "mask.png")
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"text\.png cannot be used as an image: its content is of no known"):
+        read_mask(tmp_path / "picture.png", 4, tmp_path / "text.png")
+    with pytest.raises(FileNotFoundError, match=r"no image file at .*none\.png"):
+        read_mask(tmp_path / "picture.png", 4, tmp_path / "none.png")
+
+
+def test_a_picture_and_its_mask_are_turned_as_they_say(tmp_path: Path) -> None:
+    picture, turned = Image.new("RGB", (16, 8)), Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter
+    picture.save(tmp_path / "picture.jpg", exif=turned)
+    mask = Image.new("L", (8, 16))
+    mask.paste(255, (0, 6, 4, 10))
+    mask.save(tmp_path / "mask.png")
+    hidden = read_mask(tmp_path / "picture.jpg", 2, tmp_path / "mask.png")
+    assert hidden[0].tolist() == [[True, False], [True, False]]
