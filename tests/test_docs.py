@@ -13,6 +13,7 @@ import torch
 import priordiff
 from priordiff.schedulers import refusal, scheduler_classes
 from tests.pipelines import tiny
+from tests.pipelines.test_image_inpainting import inpainting
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -59,9 +60,12 @@ def test_the_guide_to_pipelines_runs_with_tiny_ones_in_place_of_those_that_it_lo
     load(diffusers.StableDiffusion3Pipeline, tiny.stable_diffusion_3)
     load(diffusers.LDMPipeline, tiny.unconditional_latent_diffusion)
     load(diffusers.DiTPipeline, tiny.dit)
+    load(priordiff.ImagePipeline, inpainting)
     scope = run_blocks("pipelines.md")
     assert len(scope["images"]) == len(scope["prompts"])
     assert len(scope["variants"]) == len(scope["halves"]) == len(scope["prompts"])
+    right = (8, 0, 16, 16)
+    assert scope["restored"].crop(right).tobytes() == scope["picture"].crop(right).tobytes()
 
 
 def test_the_guide_to_fine_tuning_runs_with_a_tiny_pipeline_in_place_of_the_one_that_it_loads(

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from latent_diffusion.holes import hole
-from priordiff.pipelines import enlarged
+from priordiff.pipelines import enlarged, filled, in_grey
 
 if TYPE_CHECKING:
     from latent_diffusion.configuration import LatentDiffusionConfig
@@ -18,15 +18,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Left",
     "Originals",
-    "mask_in_cells",
     "reduced",
     "small",
     "with_hole",
     "without_colour",
 ]
-
-# Of red, green and blue, by ITU-R BT.601.
-_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -66,35 +62,14 @@ def with_hole(originals: Originals, config: LatentDiffusionConfig, seed: int) ->
     """The images with a hole in each, white or grey."""
     images, size = originals.images, originals.images.shape[-1]
     hidden = torch.stack([hole(name, size, seed) for name in originals.names]).to(images.device)
-    return Left(images.masked_fill(hidden, 1.0 if config.inpainting.fill == "white" else 0.0), hidden)
+    return Left(filled(images, hidden, config.inpainting.fill), hidden)
 
 
 def without_colour(originals: Originals, config: LatentDiffusionConfig, seed: int) -> Left:
     """The line drawings; where there are none, the images in grey."""
-    if originals.lines is not None:
-        return Left(originals.lines)
-    weights = originals.images.new_tensor(_LUMA)[:, None, None]
-    return Left((weights * originals.images).sum(1, keepdim=True).expand(-1, 3, -1, -1))
+    return Left(in_grey(originals.images if originals.lines is None else originals.lines))
 
 
 def reduced(images: Tensor, factor: int) -> Tensor:
     """Images of a height and width that are `factor` times smaller, each pixel a mean."""
     return F.avg_pool2d(images, factor)
-
-
-def mask_in_cells(hidden: Tensor, cell: int, margin: int) -> Tensor:
-    """A mask of pixels in the resolution of latents: 1 for a cell of which any pixel is hidden.
-
-    An encoder sees more than the cell, so what a latent says of a place next to a hole is about the hole as
-    well. A margin of so many cells counts as hidden.
-
-    Args:
-        hidden: bool (batch, 1, height, width).
-        cell: pixels of a side of a cell.
-        margin: in cells.
-
-    Returns:
-        Numbers (batch, 1, height / cell, width / cell).
-    """
-    mask = F.max_pool2d(hidden.float(), cell)
-    return F.max_pool2d(mask, 2 * margin + 1, stride=1, padding=margin)

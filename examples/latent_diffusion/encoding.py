@@ -13,12 +13,12 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from latent_diffusion.configuration import LatentDiffusionConfig
-from latent_diffusion.degrading import Left, Originals, mask_in_cells
+from latent_diffusion.degrading import Left, Originals
 from latent_diffusion.pictures import Pictures
 from latent_diffusion.references import Data
 from latent_diffusion.tasks import TASKS
 from priordiff.models import default_sentence_encoder
-from priordiff.pipelines import Conditioning, LatentSpace
+from priordiff.pipelines import Conditioning, LatentSpace, encode_seen
 from priordiff.pretrained import pretrained_autoencoder
 
 __all__ = ["PRETRAINED", "EncodedImages", "Encodings", "load_autoencoder"]
@@ -143,12 +143,10 @@ class Encodings:
         )
 
     def _encode_left(self, left: Left) -> Tensor:
-        encoded = self._encode(left.images)
         if left.hidden is None:
-            return encoded
-        # Pixels are hidden or not; only an encoder looks beyond.
-        margin = 0 if self.space.vae is None else self.config.inpainting.margin
-        return torch.cat([encoded, mask_in_cells(left.hidden, self.space.downsampling, margin).cpu()], dim=1)
+            return self._encode(left.images)
+        images, hidden = (part.to(PartialState().device) for part in (left.images, left.hidden))
+        return encode_seen(self.space, images, hidden, self.config.inpainting.margin).cpu()
 
     def _encode(self, images: Tensor) -> Tensor:
         return self.space.encode(images.to(PartialState().device)).cpu()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from latent_diffusion.unet import expect_groups
-from priordiff.pipelines import SOLVERS
+from priordiff.pipelines import FILLS, SOLVERS
 from priordiff.training import ADJUSTABLE, TrainingConfig, expect
 
 __all__ = [
@@ -116,7 +116,7 @@ class InpaintingConfig:
 
     def __post_init__(self) -> None:
         expect(self, "holes", self.holes >= 1, "an integer of at least 1")
-        expect(self, "fill", self.fill in ("white", "grey"), "white or grey")
+        expect(self, "fill", self.fill in FILLS, f"one of {', '.join(FILLS)}")
         expect(self, "margin", self.margin >= 0, "an integer of at least 0")
 
 

@@ -105,6 +105,8 @@ class DiffusionTask:
             solver=evaluation.solver,
             task=self.config.task,
             factor=self.config.factor if self.config.task == "super-resolution" else None,
+            fill=self.config.inpainting.fill if task.has_holes else None,
+            margin=self.config.inpainting.margin if task.has_holes else None,
         )
         pipeline.set_progress_bar_config(disable=True)
         return pipeline

@@ -17,7 +17,8 @@ from priordiff.pipelines.image_arguments import (
     text_embeddings,
 )
 from priordiff.pipelines.image_conditioning import Conditioning
-from priordiff.pipelines.image_restoration import given_images, given_size
+from priordiff.pipelines.image_inpainting import encode_seen, filled, given_mask
+from priordiff.pipelines.image_restoration import check_restoration, given_images, given_size
 from priordiff.pipelines.image_sampling import STEP_TENSORS, sample_images
 from priordiff.pipelines.latents import LatentSpace
 from priordiff.pipelines.loading import align_memory
@@ -50,11 +51,13 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         guidance_scale: of a call that does not say it; 1 for none.
         schedules: configurations of the schedulers that sample in certain numbers of steps, by that number;
             see [`use_schedules`][priordiff.search.use_schedules].
-        task: what the network was trained for; `conditioning_of` knows "super-resolution" and "colouring".
+        task: of the network; `conditioning_of` knows "super-resolution", "colouring" and "inpainting".
         factor: by which super-resolution enlarges.
+        fill: what stood in the holes of inpainting: "white" or "grey".
+        margin: how many latents around a hole counted as hidden.
 
     Raises:
-        ValueError: if the solver cannot be had, or `factor` is no positive integer.
+        ValueError: if the solver cannot be had, or one of the last three is none of its values.
         TypeError: if the scheduler cannot have a prior.
 
     Example:
@@ -84,6 +87,8 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         schedules: Optional[Mapping[str, Any]] = None,  # noqa: UP045
         task: Optional[str] = None,  # noqa: UP045
         factor: Optional[int] = None,  # noqa: UP045
+        fill: Optional[str] = None,  # noqa: UP045
+        margin: Optional[int] = None,  # noqa: UP045
     ) -> None:
         super().__init__()
         for module in (unet, vae, estimator):
@@ -92,8 +97,7 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         self.register_modules(unet=unet, scheduler=taking_prior(scheduler), vae=vae, estimator=estimator)
         if solver is not None:  # an error if it can't be had
             with_solver(scheduler, solver)
-        if factor is not None and factor < 1:
-            raise ValueError(f"factor={factor}, expected an integer of at least 1")
+        check_restoration(factor, fill, margin)
         self.register_to_config(
             classes=None if classes is None else list(classes),
             num_inference_steps=num_inference_steps,
@@ -102,6 +106,8 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
             schedules=None if schedules is None else dict(schedules),
             task=task,
             factor=factor,
+            fill=fill,
+            margin=margin,
         )
 
     @property
@@ -131,17 +137,24 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         """Height and width of the images that it restores, in pixels."""
         return given_size(self.config.task, self.config.factor, self.image_size)
 
-    def conditioning_of(self, images: Tensor | Sequence[Any]) -> Tensor:
+    def conditioning_of(self, images: Any, mask: Any | None = None) -> Tensor:
         """What a call takes as `image`, made of the images that are to be restored.
 
         Args:
-            images: of `given_size`, (batch, 3, height, width) in [−1, 1], or a list of images of Pillow.
+            images: of `given_size`, (batch, 3, height, width) in [−1, 1], or images of Pillow. Those that are
+                to be coloured lose what colours they have.
+            mask: for inpainting, 1 where an image is to be made anew, (batch, 1, height, width), or images of
+                Pillow, white there; one is for all. Without it, what is transparent in images of Pillow.
 
         Raises:
-            ValueError: if the pipeline restores no images, or they have another size.
+            ValueError: if it restores no images or takes no mask, one has another size, or hides nothing.
         """
-        given = given_images(images, self.config.task, self.config.factor, self.image_size)
-        return self.latent_space.encode(given.to(self.unet.device))
+        config, space, device = self.config, self.latent_space, self.unet.device
+        given = given_images(images, config.task, config.factor, self.image_size).to(device)
+        hidden = given_mask(mask, images, config, self.image_size, device)
+        if hidden is None:
+            return space.encode(given)
+        return encode_seen(space, filled(given, hidden, config.fill), hidden, config.margin)
 
     @torch.no_grad()
     def __call__(

@@ -1,15 +1,19 @@
-"""What images are conditioned on, and how networks of diffusers are told of it."""
+"""What images are conditioned on, and how estimators and networks of diffusers are told of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["Conditioning", "denoise"]
+from priordiff.estimators import PriorEstimator
+from priordiff.priors import GaussianPrior
+
+__all__ = ["Conditioning", "denoise", "prior_of"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,24 @@ class Conditioning:
         """With a function applied to each part that is there."""
         parts = (self.labels, self.image, self.text)
         return Conditioning(*(None if part is None else function(part) for part in parts))
+
+
+def prior_of(
+    estimator: PriorEstimator | None, conditioning: Conditioning, dtype: torch.dtype
+) -> GaussianPrior | None:
+    """The prior of a batch of images, computed in the estimator's own precision.
+
+    Args:
+        estimator: None for N(0, I).
+        conditioning: of the batch.
+        dtype: of the prior.
+    """
+    if estimator is None:
+        return None
+    tensors = chain(estimator.parameters(), estimator.buffers())
+    own = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), dtype)
+    arguments = (part.to(own) if part.is_floating_point() else part for part in conditioning.arguments)
+    return estimator(*arguments).to(dtype)
 
 
 def denoise(network: Any, sample: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:

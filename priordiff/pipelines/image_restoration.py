@@ -10,7 +10,22 @@ import torch.nn.functional as F
 from diffusers.image_processor import VaeImageProcessor
 from torch import Tensor
 
-__all__ = ["RESTORATIONS", "enlarged", "given_images", "given_size"]
+__all__ = [
+    "FILLS",
+    "RESTORATIONS",
+    "check_restoration",
+    "enlarged",
+    "given_images",
+    "given_size",
+    "images_of_pillow",
+    "in_grey",
+]
+
+# What stands in a hole: the background of drawings, or the mean of photographs.
+FILLS: Mapping[str, float] = MappingProxyType({"white": 1.0, "grey": 0.0})
+
+# Of red, green and blue, by ITU-R BT.601.
+_LUMA = (0.299, 0.587, 0.114)
 
 
 def enlarged(images: Tensor, factor: int) -> Tensor:
@@ -28,10 +43,48 @@ def enlarged(images: Tensor, factor: int) -> Tensor:
     return F.interpolate(images, scale_factor=factor, mode="bicubic", align_corners=False).clamp(-1, 1)
 
 
+def in_grey(images: Tensor) -> Tensor:
+    """Images without their colours: the luma of ITU-R BT.601 in all three channels.
+
+    Args:
+        images: (batch, 3, height, width).
+
+    Example:
+        >>> import torch
+        >>> in_grey(torch.tensor([1.0, 0.0, 0.0])[:, None, None].expand(1, 3, 1, 1)).flatten()
+        tensor([0.2990, 0.2990, 0.2990])
+    """
+    weights = images.new_tensor(_LUMA)[:, None, None]
+    return (weights * images).sum(1, keepdim=True).expand(-1, 3, -1, -1)
+
+
 # From images as a user has them, and the factor, to images of the size of those that are made.
 RESTORATIONS: Mapping[str, Callable[[Tensor, int], Tensor]] = MappingProxyType(
-    {"super-resolution": enlarged, "colouring": lambda images, factor: images}
+    {
+        "super-resolution": enlarged,
+        "colouring": lambda images, factor: in_grey(images),
+        "inpainting": lambda images, factor: images,
+    }
 )
+
+
+def check_restoration(factor: int | None, fill: str | None, margin: int | None) -> None:
+    """Checks what a pipeline knows of the images that it restores; None is right.
+
+    Args:
+        factor: by which it enlarges.
+        fill: what stands in a hole.
+        margin: of latents around it.
+
+    Raises:
+        ValueError: if one has another value.
+    """
+    if factor is not None and factor < 1:
+        raise ValueError(f"factor={factor}, expected an integer of at least 1")
+    if fill is not None and fill not in FILLS:
+        raise ValueError(f"fill={fill!r}, expected one of {', '.join(FILLS)}")
+    if margin is not None and margin < 0:
+        raise ValueError(f"margin={margin}, expected an integer of at least 0")
 
 
 def given_size(task: str | None, factor: int | None, size: tuple[int, int]) -> tuple[int, int]:
@@ -54,13 +107,11 @@ def given_size(task: str | None, factor: int | None, size: tuple[int, int]) -> t
     return height // (factor or 1), width // (factor or 1)
 
 
-def given_images(
-    images: Tensor | Sequence[Any], task: str | None, factor: int | None, size: tuple[int, int]
-) -> Tensor:
+def given_images(images: Any, task: str | None, factor: int | None, size: tuple[int, int]) -> Tensor:
     """Images that are to be restored, in the size of those that are made of them and in [−1, 1].
 
     Args:
-        images: (batch, 3, height, width) in [−1, 1], or images of Pillow.
+        images: (batch, 3, height, width) in [−1, 1], or an image of Pillow, or a list of them.
         task: of the pipeline.
         factor: by which it enlarges; None if it does not.
         size: height and width of what it makes.
@@ -69,7 +120,12 @@ def given_images(
         ValueError: if the task is none of `RESTORATIONS`, or the images have another size than `given_size`.
     """
     height, width = given_size(task, factor, size)
-    tensor = images if isinstance(images, Tensor) else _stacked(images, (width, height))
+    if isinstance(images, Tensor):
+        tensor = images
+    else:
+        pictures = images_of_pillow(images, (height, width))
+        arrays = VaeImageProcessor.pil_to_numpy([picture.convert("RGB") for picture in pictures])
+        tensor = VaeImageProcessor.normalize(VaeImageProcessor.numpy_to_pt(arrays))
     if tensor.dim() != 4 or tuple(tensor.shape[1:]) != (3, height, width):
         raise ValueError(
             f"images have shape {tuple(tensor.shape)}, expected (batch, 3, {height}, {width}): "
@@ -78,10 +134,21 @@ def given_images(
     return RESTORATIONS[str(task)](tensor, factor or 1)
 
 
-def _stacked(images: Sequence[Any], size: tuple[int, int]) -> Tensor:
-    """Images of Pillow, of a width and height, as a tensor in [−1, 1]."""
-    for image in images:
-        if image.size != size:
-            raise ValueError(f"an image has {image.size} pixels, expected {size}: scale it to that size")
-    arrays = VaeImageProcessor.pil_to_numpy([image.convert("RGB") for image in images])
-    return VaeImageProcessor.normalize(VaeImageProcessor.numpy_to_pt(arrays))
+def images_of_pillow(images: Any, size: tuple[int, int], called: str = "an image") -> list[Any]:
+    """Images of Pillow that a caller gives, one or several, of the size that they must have.
+
+    Args:
+        images: one, or a sequence of them.
+        size: height and width.
+        called: what messages call one.
+
+    Raises:
+        ValueError: if one has another size.
+    """
+    pictures = list(images) if isinstance(images, Sequence) else [images]
+    for picture in pictures:
+        if picture.size != size[::-1]:
+            raise ValueError(
+                f"{called} has {picture.size} pixels, expected {size[::-1]}: scale it to that size"
+            )
+    return pictures

@@ -14,7 +14,7 @@ pytest.importorskip("efficientnet_lite_pytorch")
 
 from latent_diffusion.autoencoding import make_autoencoder
 from latent_diffusion.configuration import LatentDiffusionConfig
-from latent_diffusion.degrading import Originals, mask_in_cells, with_hole, without_colour
+from latent_diffusion.degrading import Originals, with_hole, without_colour
 from latent_diffusion.encoding import Encodings
 from latent_diffusion.holes import hole
 from latent_diffusion.pictures import Pictures, prepare_pictures, with_telling_lines
@@ -22,6 +22,7 @@ from latent_diffusion.prior_task import PriorTask, held_out_nll
 from latent_diffusion.references import Data
 from priordiff.experiments.pictures import ImagesConfig
 from priordiff.images import ImageCorpus, ImageRecord, ImageSet, ImageSource
+from priordiff.pipelines import in_grey
 from priordiff.training import Draw, load_config
 from tests.examples.tiny import LATENT_DIFFUSION, TEXT_FEATURES, as_overrides
 
@@ -57,14 +58,6 @@ def test_a_hole_is_a_function_of_name_and_seed() -> None:
     assert min(areas) >= 16
 
 
-def test_a_cell_of_which_a_pixel_is_hidden_is_hidden_and_a_margin_with_it() -> None:
-    hidden = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
-    hidden[..., 7, 8] = True
-    without, with_margin = (mask_in_cells(hidden, 4, margin)[0, 0] for margin in (0, 1))
-    assert without.nonzero().tolist() == [[1, 2]]
-    assert with_margin.nonzero().tolist() == [[row, column] for row in (0, 1, 2) for column in (1, 2, 3)]
-
-
 def test_a_hole_is_filled_and_nothing_else_changes(config: LatentDiffusionConfig) -> None:
     images = torch.rand(2, 3, 16, 16) * 2 - 1
     originals = Originals(images, ("a", "b"))
@@ -79,7 +72,8 @@ def test_a_hole_is_filled_and_nothing_else_changes(config: LatentDiffusionConfig
 def test_lines_stand_for_the_colour_that_is_left_out_and_grey_where_there_are_none() -> None:
     images, lines = torch.rand(2, 2, 3, 8, 8) * 2 - 1
     config = LatentDiffusionConfig()
-    assert without_colour(Originals(images, ("a", "b"), lines), config, 0).images is lines
+    left = without_colour(Originals(images, ("a", "b"), lines), config, 0).images
+    assert torch.equal(left, in_grey(lines))
     grey = without_colour(Originals(images, ("a", "b")), config, 0).images
     assert torch.equal(grey[:, 0], grey[:, 2])
     white = without_colour(Originals(torch.ones(1, 3, 8, 8), ("a",)), config, 0).images

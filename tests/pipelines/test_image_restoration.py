@@ -11,7 +11,7 @@ from diffusers import DDIMScheduler, DiffusionPipeline
 from PIL import Image
 
 from priordiff import ImagePipeline
-from priordiff.pipelines import RESTORATIONS, enlarged
+from priordiff.pipelines import RESTORATIONS, enlarged, in_grey
 from tests.pipelines.test_image import make_unet, make_vae, quiet
 
 
@@ -52,10 +52,24 @@ def test_every_restoration_keeps_images_in_range() -> None:
         assert restoration(steps, 2).abs().max() <= 1
 
 
+def colouring() -> ImagePipeline:
+    """In latents of 8 × 8 for images of 16 × 16."""
+    unet = make_unet(channels=4, more=4, classes=None)
+    return quiet(ImagePipeline(unet, DDIMScheduler(), make_vae(), task="colouring"))
+
+
 def test_drawings_to_be_coloured_are_of_the_size_of_the_images() -> None:
-    unet, lines = make_unet(channels=4, more=4, classes=None), torch.rand(1, 3, 16, 16) * 2 - 1
-    pipeline = quiet(ImagePipeline(unet, DDIMScheduler(), make_vae(), task="colouring"))
-    assert torch.equal(pipeline.conditioning_of(lines), pipeline.latent_space.encode(lines))
+    pipeline, lines = colouring(), (torch.rand(1, 1, 16, 16) * 2 - 1).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(pipeline.conditioning_of(lines), pipeline.latent_space.encode(lines))
+
+
+def test_images_to_be_coloured_lose_their_colours() -> None:
+    pipeline, images = colouring(), torch.rand(1, 3, 16, 16) * 2 - 1
+    grey = in_grey(images)
+    assert torch.equal(grey[:, 0], grey[:, 2])
+    torch.testing.assert_close(in_grey(torch.ones(1, 3, 2, 2)), torch.ones(1, 3, 2, 2))
+    assert torch.equal(pipeline.conditioning_of(images), pipeline.latent_space.encode(grey))
+    assert pipeline(image=pipeline.conditioning_of(images), num_inference_steps=1).images[0].size == (16, 16)
 
 
 def test_images_of_another_size_and_pipelines_without_any_are_refused() -> None:
