@@ -14,9 +14,10 @@ _DESCRIPTION = """\
 Make images: of classes, of texts, from other images, or of nothing.
 
 A model of classes makes images of those that are named; --list tells which there are. A model
-of texts takes --prompts. A model of super-resolution enlarges the images that are given as
---input: of each it takes the middle square, scaled to the size of the small images that it has
-learned from. A model of colouring takes drawings or grey images likewise.
+of texts takes --prompts. Other models restore the images that are given as --input: of each they
+take the middle square, scaled to the size that they have learned from. A model of super-resolution
+enlarges them, one of colouring gives colours to drawings and photographs, one of inpainting makes
+anew what is white in a --mask, or transparent in the image itself.
 
 Without --output all of them come on one sheet, samples.png in the present folder, with a row
 for each class, text or input. What is there is kept: the next one is samples-2.png.
@@ -30,6 +31,9 @@ examples:
   priordiff sample --model runs/latent_diffusion/class-diagonal-seed0 --output sheet.png
   priordiff sample --model runs/latent_diffusion/text-learned-seed0 --prompts heart
   priordiff sample --model runs/latent_diffusion/super-resolution-fourier-seed0 --input small.png
+  priordiff sample --model runs/latent_diffusion/colouring-learned-seed0 --input lines/ --output out/
+  priordiff sample --model runs/latent_diffusion/inpainting-low-rank-seed0 --input picture.png
+      --mask mask.png
 """
 _MOST_IMAGES = 10_000  # of a class or input: their seeds are consecutive numbers
 _LARGEST_SEED = 2**63 - 1 - _MOST_IMAGES
@@ -55,8 +59,24 @@ def sample_parser() -> argparse.ArgumentParser:
         "--input",
         nargs="+",
         type=Path,
-        metavar="FILE",
-        help="images to be restored, for a model of super-resolution or colouring",
+        metavar="PATH",
+        help="images to be restored, or folders of them, for a model of super-resolution, colouring or "
+        "inpainting",
+    )
+    parser.add_argument(
+        "--mask",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="for a model of inpainting, images of the size of the inputs, white where these are to be made "
+        "anew: one for all inputs, one for each, or a folder of masks with their names (default: what is "
+        "transparent)",
+    )
+    parser.add_argument(
+        "--no-paste",
+        action="store_true",
+        help="leave the rest of an inpainted image as the model makes it, instead of putting back the pixels "
+        "of the input",
     )
     parser.add_argument(
         "--count",

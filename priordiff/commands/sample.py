@@ -15,10 +15,12 @@ from typing import Any
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
 from priordiff._extra import require
 from priordiff.commands.models import load_image_model
 from priordiff.commands.output import free_path, image_destination, printable
+from priordiff.commands.pictures import Picture
 from priordiff.commands.subjects import Subject, subjects_of
 from priordiff.files import atomic_path, make_writable
 from priordiff.pipelines import ImagePipeline
@@ -27,6 +29,8 @@ __all__ = ["Sample", "run_sample", "sample_images", "write_png", "write_sheet"]
 
 _BATCH = 16
 _GAP = 2  # pixels between the images of a sheet
+_NAMES = 12  # that the last line tells
+_HOLE = 128  # the grey of what is hidden
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,22 @@ def run_sample(arguments: argparse.Namespace) -> int:
             raise ValueError(f"the model has no classes to list: its task is {pipeline.config.task!r}")
         print(*pipeline.config.classes, sep="\n")
         return 0
-    subjects = subjects_of(pipeline, arguments.classes, arguments.prompts, arguments.input)
+    subjects = subjects_of(pipeline, arguments.classes, arguments.prompts, arguments.input, arguments.mask)
     if arguments.guidance not in (None, 1) and not (pipeline.config.classes or arguments.prompts):
         raise ValueError("--guidance is given, but there is no class or text that could be left out")
+    if arguments.no_paste and (task := pipeline.config.task) != "inpainting":
+        raise ValueError(
+            f"--no-paste is given, but there is nothing to put back: the model's task is {task!r}"
+        )
     sampling = {"num_inference_steps": arguments.steps, "solver": arguments.solver}
     pipeline.scheduler_of_call(**sampling)  # so that what is unknown is found now
     make_writable(path if is_folder else path.parent)
     sampling["guidance_scale"] = arguments.guidance
     started, total = time.perf_counter(), len(subjects) * arguments.count
-    with closing(sample_images(pipeline, subjects, arguments.count, arguments.seed, **sampling)) as samples:
+    made = sample_images(
+        pipeline, subjects, arguments.count, arguments.seed, not arguments.no_paste, **sampling
+    )
+    with closing(made) as samples:
         if is_folder:
             for sample in samples:
                 name = sample.subject.name
@@ -64,13 +75,19 @@ def run_sample(arguments: argparse.Namespace) -> int:
         else:
             write_sheet(path, subjects, list(samples))
     seconds = (time.perf_counter() - started) / total
-    names = ", ".join(subject.name for subject in subjects)
-    print(f"{printable(path)}: {arguments.count} each of {names}; {seconds:.2f} s an image")
+    names = ", ".join(subject.name for subject in subjects[:_NAMES])
+    more = f" and {len(subjects) - _NAMES} more" if len(subjects) > _NAMES else ""
+    print(f"{printable(path)}: {arguments.count} each of {names}{more}; {seconds:.2f} s an image")
     return 0
 
 
 def sample_images(
-    pipeline: ImagePipeline, subjects: Sequence[Subject], count: int, seed: int, **sampling: Any
+    pipeline: ImagePipeline,
+    subjects: Sequence[Subject],
+    count: int,
+    seed: int,
+    paste: bool = True,
+    **sampling: Any,
 ) -> Generator[Sample]:
     """Makes images batch by batch, under a progress bar.
 
@@ -79,6 +96,7 @@ def sample_images(
         subjects: what it is to make images of.
         count: how many of each.
         seed: of the first one of each subject; the next ones have the next seeds.
+        paste: whether what is seen of a picture is put back: an autoencoder changes its pixels.
         **sampling: arguments of the pipeline's call.
 
     Raises:
@@ -95,18 +113,35 @@ def sample_images(
             batch = wanted[start : start + _BATCH]
             labels = [subject.label for subject, _ in batch if subject.label is not None]
             prompts = [subject.prompt for subject, _ in batch if subject.prompt is not None]
-            given = [subject.given for subject, _ in batch if subject.given is not None]
+            pictures = [subject.picture for subject, _ in batch if subject.picture is not None]
             output: Any = pipeline(
                 labels or None,
-                pipeline.conditioning_of(torch.stack(given) / 127.5 - 1) if given else None,
+                _conditioning(pipeline, pictures) if pictures else None,
                 prompts=prompts or None,
                 num_images=len(batch),
                 generator=[torch.Generator().manual_seed(seed) for _, seed in batch],
                 **sampling,
             )
             for (subject, each), image in zip(batch, output.images, strict=True):
-                yield Sample(subject, each, image)
+                yield Sample(subject, each, _pasted(image, subject.picture) if paste else image)
             bar.update(len(batch))
+
+
+def _conditioning(pipeline: ImagePipeline, pictures: Sequence[Picture]) -> Tensor:
+    masks = [picture.hidden for picture in pictures if picture.hidden is not None]
+    images = torch.stack([picture.image for picture in pictures]) / 127.5 - 1
+    return pipeline.conditioning_of(images, torch.stack(masks) if masks else None)
+
+
+def _pasted(made: Image.Image, picture: Picture | None) -> Image.Image:
+    """With what is seen of a picture that has a hole."""
+    if picture is None or picture.hidden is None:
+        return made
+    return Image.composite(made, _in_pillow(picture.image), Image.fromarray(picture.hidden[0].numpy()))
+
+
+def _in_pillow(image: Tensor) -> Image.Image:
+    return Image.fromarray(image.permute(1, 2, 0).numpy())
 
 
 def write_png(path: Path, image: Image.Image, texts: Mapping[str, str]) -> None:
@@ -130,7 +165,8 @@ def write_png(path: Path, image: Image.Image, texts: Mapping[str, str]) -> None:
 def write_sheet(path: Path, subjects: Sequence[Subject], samples: Sequence[Sample]) -> None:
     """Writes one PNG file with a row for each subject, whose names and seeds it carries as texts.
 
-    A row begins with the image that was given, if there is one. A single row of many images is broken.
+    A row begins with the picture that was given, if there is one, grey where it is hidden. A single row of
+    many images is broken.
 
     Args:
         path: of the file, which is replaced.
@@ -144,9 +180,11 @@ def write_sheet(path: Path, subjects: Sequence[Subject], samples: Sequence[Sampl
     count = len(samples) // len(subjects)
     size = samples[0].image.size
     for row, subject in enumerate(subjects):
-        if subject.given is not None:
-            small = Image.fromarray(subject.given.permute(1, 2, 0).numpy())
-            images.append(small.resize(size, Image.Resampling.NEAREST))
+        if (picture := subject.picture) is not None:
+            shown = (
+                picture.image if picture.hidden is None else picture.image.masked_fill(picture.hidden, _HOLE)
+            )
+            images.append(_in_pillow(shown).resize(size, Image.Resampling.NEAREST))
         images += [sample.image for sample in samples[row * count : (row + 1) * count]]
     columns = len(images) // len(subjects) if len(subjects) > 1 else min(8, len(images))
     rows = -(-len(images) // columns)

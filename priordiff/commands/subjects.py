@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from torch import Tensor
-
-from priordiff.images import read_image
+from priordiff.commands.pictures import Picture, read_pictures
 from priordiff.pipelines import ImagePipeline
 
 __all__ = ["Subject", "subjects_of"]
@@ -25,13 +23,13 @@ class Subject:
         name: of the class or the file, or the text, or "sample".
         label: name of a class.
         prompt: a text.
-        given: an image that is to be restored, uint8 (3, height, width).
+        picture: that is to be restored.
     """
 
     name: str
     label: str | None = None
     prompt: str | None = None
-    given: Tensor | None = None
+    picture: Picture | None = None
 
 
 def subjects_of(
@@ -39,6 +37,7 @@ def subjects_of(
     classes: Sequence[str] | None = None,
     prompts: Sequence[str] | None = None,
     inputs: Sequence[Path] | None = None,
+    masks: Sequence[Path] | None = None,
 ) -> list[Subject]:
     """What a model is to make images of: each combination of what is given.
 
@@ -46,33 +45,43 @@ def subjects_of(
         pipeline: the model.
         classes: names of classes; None or "all" for every class that it has.
         prompts: texts.
-        inputs: files of images that it is to restore, of which the middle square is taken.
+        inputs: files of images that it is to restore, or folders of them; the middle square is taken.
+        masks: files that are white where these are to be made anew, or a folder of them.
 
     Raises:
-        ValueError: if the model knows no such class, takes no texts or images, or needs some; or a file is no
-            image.
+        ValueError: if the model knows no such class, takes no texts, images or masks, or needs some; or a
+            file is no image, or does not fit.
         OSError: if a file can't be read.
     """
     task = pipeline.config.task
     labels: Sequence[str | None] = _labels(pipeline, classes) or [None]
     takes_text = task == "text" or (task is None and "cross_attention_dim" in pipeline.unet.config)
     takes_images = pipeline.unet.config.in_channels > pipeline.sample_shape[0]
+    has_holes = task == "inpainting"
     if task == "text" and not prompts:
         raise ValueError("the model makes images of texts: give some as --prompts")
     if takes_images and not inputs:
         raise ValueError("the model restores images: give the files of some as --input")
-    for name, given, takes in (("--prompts", prompts, takes_text), ("--input", inputs, takes_images)):
+    for name, given, takes in (
+        ("--prompts", prompts, takes_text),
+        ("--input", inputs, takes_images),
+        ("--mask", masks, has_holes),
+    ):
         if given and not takes:
             raise ValueError(f"{name} is given, but the model takes none: its task is {task!r}")
-    images: list[tuple[str | None, Tensor | None]] = [
-        (file.stem, read_image(file, pipeline.given_size[0])) for file in inputs or ()
-    ]
+    pictures: Sequence[Picture | None] = [None]
+    if inputs:
+        pictures = read_pictures(inputs, masks, pipeline.given_size[0], has_holes)
     texts: Sequence[str | None] = prompts or [None]
-    combinations = product(images or [(None, None)], texts, labels)
     return [
-        Subject("-".join(part for part in (label, prompt, stem) if part) or "sample", label, prompt, image)
-        for (stem, image), prompt, label in combinations
+        Subject(_name(label, prompt, picture), label, prompt, picture)
+        for picture, prompt, label in product(pictures, texts, labels)
     ]
+
+
+def _name(label: str | None, prompt: str | None, picture: Picture | None) -> str:
+    parts = (label, prompt, None if picture is None else picture.name)
+    return "-".join(part for part in parts if part) or "sample"
 
 
 def _labels(pipeline: ImagePipeline, classes: Sequence[str] | None) -> list[str]:

@@ -13,6 +13,7 @@ pytest.importorskip("efficientnet_lite_pytorch")
 
 from latent_diffusion.__main__ import main
 from latent_diffusion.configuration import LatentDiffusionConfig
+from latent_diffusion.degrading import Originals, with_hole
 from latent_diffusion.encoding import EncodedImages
 from latent_diffusion.estimation import fit_estimator, make_estimator
 from latent_diffusion.judging import CEILING_SCORES, NOISE_SCORES, scores_at
@@ -25,8 +26,9 @@ from priordiff import (
     LearnedImageEstimator,
     ResidualEstimator,
 )
+from priordiff.commands import main as priordiff
 from priordiff.experiments import read_scores
-from priordiff.pipelines import Conditioning
+from priordiff.pipelines import Conditioning, encode_seen
 from priordiff.training import load_config, read_metrics
 from tests.examples.tiny import TEXT_FEATURES, as_overrides
 
@@ -82,6 +84,36 @@ def test_what_is_hidden_has_its_conditional_prior(restored: Path) -> None:
     pipeline.set_progress_bar_config(disable=True)
     image = torch.cat([torch.randn(2, 2, 8, 8), torch.ones(2, 1, 8, 8)], dim=1)
     assert [each.size for each in pipeline(image=image, num_inference_steps=2).images] == [(16, 16)] * 2
+
+
+@pytest.mark.parametrize("run", ["inpainting-low-rank-seed0", "colouring-learned-seed0"])
+def test_trained_models_restore_a_folder_of_pictures_from_a_shell(
+    restored: Path, tmp_path: Path, run: str
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "given").mkdir()
+    for name, colour in (("red", "red"), ("blue", "blue")):
+        image.new("RGB", (20, 20), colour).save(tmp_path / "given" / f"{name}.png")
+    mask = image.new("L", (20, 20))
+    mask.paste(255, (0, 0, 10, 20))
+    mask.save(tmp_path / "mask.png")
+    options = ["--mask", str(tmp_path / "mask.png")] if run.startswith("inpainting") else []
+    given = ["--input", str(tmp_path / "given"), "--count", "1", "--output", str(tmp_path / "out")]
+    assert priordiff(["sample", "--model", str(restored / run), *given, *options]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["blue.png", "red.png"]
+
+
+def test_a_trained_model_takes_images_and_masks_as_it_was_trained(
+    restored: Path, tiny_images: list[str]
+) -> None:
+    pipeline = DiffusionPipeline.from_pretrained(restored / "inpainting-low-rank-seed0" / "model")
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    config = load_config(LatentDiffusionConfig, restored / "inpainting-low-rank-seed0" / "config.yaml")
+    left = with_hole(Originals(images, ("a", "b")), config, 0)
+    assert left.hidden is not None
+    given = pipeline.conditioning_of(images, left.hidden)
+    margin = config.inpainting.margin
+    assert torch.equal(given, encode_seen(pipeline.latent_space, left.images, left.hidden, margin))
 
 
 def test_the_report_shows_what_is_given(restored: Path) -> None:
