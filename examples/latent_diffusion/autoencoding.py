@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from latent_diffusion.configuration import LatentDiffusionConfig
+from priordiff.estimators.statistics import Moments
 from priordiff.images import ImageCorpus
 from priordiff.images.metrics import psnr
 from priordiff.pipelines import LatentSpace
@@ -137,13 +138,9 @@ def standardize(vae: AutoencoderKL, corpus: ImageCorpus) -> None:
         corpus: images whose latents then have a mean of 0 and a variance of 1 over all elements.
     """
     vae.register_to_config(shift_factor=0.0, scaling_factor=1.0)
-    space, device = LatentSpace(vae), PartialState().device
+    space, device, moments = LatentSpace(vae), PartialState().device, Moments()
     vae.to(device)
-    batches = [
-        space.encode(pixels(corpus.images(rows)).to(device)).double()
-        for rows in torch.arange(len(corpus)).split(_BATCH)
-    ]
-    count = sum(batch.numel() for batch in batches)
-    mean = sum(float(batch.sum()) for batch in batches) / count
-    variance = sum(float((batch - mean).square().sum()) for batch in batches) / count
-    vae.register_to_config(shift_factor=mean, scaling_factor=variance**-0.5)
+    for rows in torch.arange(len(corpus)).split(_BATCH):
+        moments.update(space.encode(pixels(corpus.images(rows)).to(device)).reshape(-1, 1))
+    scale = float(moments.variance()) ** -0.5
+    vae.register_to_config(shift_factor=float(moments.mean), scaling_factor=scale)

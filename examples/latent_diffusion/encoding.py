@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -13,10 +13,12 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from latent_diffusion.configuration import LatentDiffusionConfig
-from latent_diffusion.degrading import Left, Originals
+from latent_diffusion.degrading import Left
 from latent_diffusion.pictures import Pictures
 from latent_diffusion.references import Data
+from latent_diffusion.storing import Store, as_tensor
 from latent_diffusion.tasks import TASKS
+from priordiff.corpora import MappedArray
 from priordiff.models import default_sentence_encoder
 from priordiff.pipelines import Conditioning, LatentSpace, encode_seen
 from priordiff.pretrained import pretrained_autoencoder
@@ -25,8 +27,6 @@ __all__ = ["PRETRAINED", "EncodedImages", "Encodings", "load_autoencoder"]
 
 # In place of a folder.
 PRETRAINED = "pretrained"
-
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,33 @@ class EncodedImages:
         samples: (N, channels, height, width).
         conditioning: of all of them.
         names: of the images.
+        files: that hold the samples and the conditioning's image, if these are mapped.
     """
 
     samples: Tensor
     conditioning: Conditioning
     names: tuple[str, ...]
+    files: tuple[MappedArray, ...] = ()
+
+    @classmethod
+    def mapped(
+        cls, files: tuple[MappedArray, ...], conditioning: Conditioning, names: tuple[str, ...]
+    ) -> EncodedImages:
+        """Those of files, of which no more is read than is asked for.
+
+        Args:
+            files: of the samples, and of the conditioning's image if there is one.
+            conditioning: without that image.
+            names: of the images.
+        """
+        samples, *images = map(as_tensor, files)
+        return cls(samples, replace(conditioning, image=images[0] if images else None), names, files)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.files:
+            return EncodedImages, (self.samples, self.conditioning, self.names)
+        # A worker process maps the files again: pickled tensors would carry all their numbers.
+        return EncodedImages.mapped, (self.files, replace(self.conditioning, image=None), self.names)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -96,16 +118,22 @@ def load_autoencoder(folder: Path | str) -> AutoencoderKL:
 class Encodings:
     """The images of an experiment in the space of the diffusion, each encoded once for all its models.
 
+    They lie in files, and are encoded anew when the images, what is left of them, or the autoencoder change.
+
     Args:
         config: of the experiment.
         data: its images.
         vae: None for pixels.
+        folder: of the files.
     """
 
-    def __init__(self, config: LatentDiffusionConfig, data: Data, vae: AutoencoderKL | None) -> None:
+    def __init__(
+        self, config: LatentDiffusionConfig, data: Data, vae: AutoencoderKL | None, folder: Path
+    ) -> None:
         self.config, self.data, self.space = config, data, LatentSpace(vae)
-        self._samples = functools.cache(self._encode_samples)
-        self._conditioning = functools.cache(self._encode_conditioning)
+        self._store = Store(folder, vae)
+        self._samples = functools.cache(self._stored_samples)
+        self._left = functools.cache(self._stored_left)
 
     def training(self, task: str) -> list[EncodedImages]:
         """The training images of a task, in one or several ways: mirrored, with another hole."""
@@ -118,43 +146,49 @@ class Encodings:
         return self._encoded(task, False, False, 0)
 
     def _encoded(self, task: str, training: bool, flip: bool, seed: int) -> EncodedImages:
-        names = tuple(record.name for record in self._pictures(task, training).images.records)
+        pictures, kind = self._pictures(task, training), TASKS[task]
+        conditioning = Conditioning(
+            labels=pictures.images.labels if kind.has_labels else None,
+            text=_embed(tuple(pictures.captions)) if kind.has_text else None,
+        )
+        part = f"{'training' if training else 'held-out'}{'-mirrored' if flip else ''}"
         # Tasks with the same images share them.
-        samples = self._samples(self._pictures(task, training), flip)
-        return EncodedImages(samples, self._conditioning(task, training, flip, seed), names)
+        selected = "" if self.data.of(task) is self.data.all else "-with-lines"
+        files = [self._samples(part + selected, pictures, flip)]
+        if kind.has_image:
+            hole = f"-{seed}" if kind.has_holes else ""
+            files.append(self._left(f"{part}-{task}{hole}", task, training, flip, seed))
+        names = tuple(record.name for record in pictures.images.records)
+        return EncodedImages.mapped(tuple(files), conditioning, names)
 
     def _pictures(self, task: str, training: bool) -> Pictures:
         references = self.data.of(task)
         return references.training if training else references.validation
 
-    def _encode_samples(self, pictures: Pictures, flip: bool) -> Tensor:
-        return torch.cat([self._encode(each.images) for each in _batches(pictures, flip)])
+    def _stored_samples(self, name: str, pictures: Pictures, flip: bool) -> MappedArray:
+        def encode(rows: list[int]) -> Tensor:
+            return self._encode(Left(pictures.originals(rows, flip).images))
 
-    def _encode_conditioning(self, task: str, training: bool, flip: bool, seed: int) -> Conditioning:
-        pictures, kind = self._pictures(task, training), TASKS[task]
-        image = None
-        if kind.degrade is not None:
-            parts = (kind.degrade(each, self.config, seed) for each in _batches(pictures, flip))
-            image = torch.cat([self._encode_left(part) for part in parts])
-        return Conditioning(
-            labels=pictures.images.labels if kind.has_labels else None,
-            image=image,
-            text=_embed(tuple(pictures.captions)) if kind.has_text else None,
-        )
+        return self._store.array(name, [pictures.images.identity, flip], len(pictures), encode)
 
-    def _encode_left(self, left: Left) -> Tensor:
+    def _stored_left(self, name: str, task: str, training: bool, flip: bool, seed: int) -> MappedArray:
+        pictures, degrade, config = self._pictures(task, training), TASKS[task].degrade, self.config
+        assert degrade is not None
+
+        def encode(rows: list[int]) -> Tensor:
+            return self._encode(degrade(pictures.originals(rows, flip), config, seed))
+
+        settings = [config.factor, config.inpainting.fill, config.inpainting.margin]
+        made_from = [pictures.identity, flip, task, seed, settings]
+        return self._store.array(name, made_from, len(pictures), encode)
+
+    def _encode(self, left: Left) -> Tensor:
+        device = PartialState().device
+        images = left.images.to(device)
         if left.hidden is None:
-            return self._encode(left.images)
-        images, hidden = (part.to(PartialState().device) for part in (left.images, left.hidden))
-        return encode_seen(self.space, images, hidden, self.config.inpainting.margin).cpu()
-
-    def _encode(self, images: Tensor) -> Tensor:
-        return self.space.encode(images.to(PartialState().device)).cpu()
-
-
-def _batches(pictures: Pictures, flip: bool) -> Iterator[Originals]:
-    for rows in torch.arange(len(pictures)).split(_BATCH):
-        yield pictures.originals(rows.tolist(), flip)
+            return self.space.encode(images).cpu()
+        margin = self.config.inpainting.margin
+        return encode_seen(self.space, images, left.hidden.to(device), margin).cpu()
 
 
 @functools.cache

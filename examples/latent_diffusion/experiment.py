@@ -121,7 +121,7 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
     def _encodings(self, data: Data) -> Encodings:
         """Once the autoencoder has been trained."""
         if self._encoded is None:
-            self._encoded = Encodings(self.config, data, self._vae)
+            self._encoded = Encodings(self.config, data, self._vae, self.output / "encoded")
         return self._encoded
 
     def _judge(self, run: LatentDiffusionRun, data: Data) -> Judge:

@@ -37,6 +37,11 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def identity(self) -> list[str]:
+        """What changes when they do."""
+        return [corpus.identity for corpus in (self.images, self.lines) if corpus is not None]
+
     def select(self, rows: Sequence[int]) -> Pictures:
         """Some of them, by their indices."""
         return Pictures(self.images.select(rows), None if self.lines is None else self.lines.select(rows))

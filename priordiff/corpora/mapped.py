@@ -20,6 +20,7 @@ class MappedArray:
         shape: of one item; the items stand one after the other. Empty for single numbers.
 
     Attributes:
+        path: the file.
         items: the array, read only, (N, *shape).
 
     Example:
@@ -31,7 +32,8 @@ class MappedArray:
     """
 
     def __init__(self, path: str | os.PathLike[str], dtype: str, shape: tuple[int, ...] = ()) -> None:
-        self._arguments = (Path(path), dtype, shape)
+        self.path = Path(path)
+        self._arguments = (self.path, dtype, shape)
         self.items = np.memmap(path, dtype=dtype, mode="r").reshape(-1, *shape)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -101,6 +101,12 @@ class ImageCorpus:
         return torch.from_numpy(np.array(self._images.items[rows]))
 
     @property
+    def identity(self) -> str:
+        """A hash of which images these are: what is made of them can be kept under it."""
+        # The name of the file holds the key of its content.
+        return fingerprint(self._images.path.name, self._rows)
+
+    @property
     def labels(self) -> Tensor:
         """The class of each image, int64 (N,)."""
         return torch.tensor([record.label for record in self.records])

@@ -47,6 +47,7 @@ def test_every_configuration_is_one(path: Path) -> None:
 def test_one_command_trains_the_autoencoder_and_all_models_and_reports_on_them(experiment: Path) -> None:
     assert {path.name for path in experiment.iterdir()} == {
         "autoencoder",
+        "encoded",
         "class-diagonal-seed0",
         "class-low-rank-seed0",
         "class-isotropic-seed0",

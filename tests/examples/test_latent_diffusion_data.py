@@ -12,7 +12,7 @@ from torch import Tensor
 
 pytest.importorskip("efficientnet_lite_pytorch")
 
-from latent_diffusion.autoencoding import make_autoencoder
+from latent_diffusion.autoencoding import make_autoencoder, pixels
 from latent_diffusion.configuration import LatentDiffusionConfig
 from latent_diffusion.degrading import Originals, with_hole, without_colour
 from latent_diffusion.encoding import Encodings
@@ -122,15 +122,20 @@ def test_drawings_whose_lines_say_nothing_are_left_out(
     assert with_telling_lines(*same) == same
 
 
-def test_what_is_seen_is_encoded_with_its_mask(config: LatentDiffusionConfig, data: Data) -> None:
+def test_what_is_seen_is_encoded_with_its_mask(
+    config: LatentDiffusionConfig, data: Data, tmp_path: Path
+) -> None:
     vae = make_autoencoder(config).eval()
-    in_latents, in_pixels = Encodings(config, data, vae), Encodings(config, data, None)
+    in_latents = Encodings(config, data, vae, tmp_path / "latents")
+    in_pixels = Encodings(config, data, None, tmp_path / "pixels")
     encoded = in_latents.training("inpainting")
     assert len(encoded) == config.inpainting.holes
     assert encoded[0].sample_shape == (2, 8, 8)
     assert encoded[0].conditioning_channels == 3
     assert not torch.equal(encoded[0].conditioning.image, encoded[1].conditioning.image)
-    assert encoded[0].samples is encoded[1].samples is in_latents.training("class")[0].samples
+    same = (*encoded, *in_latents.training("class"))
+    assert len({each.samples.data_ptr() for each in same}) == 1
+    assert torch.equal(encoded[0].samples, in_latents.space.encode(pixels(data.all.training.images.images())))
     of_pixels = in_pixels.held_out("inpainting")
     seen, mask = of_pixels.conditioning.image[:, :3], of_pixels.conditioning.image[:, 3:]
     assert torch.equal(torch.where(mask == 0, seen, 0), torch.where(mask == 0, of_pixels.samples, 0))
@@ -139,8 +144,10 @@ def test_what_is_seen_is_encoded_with_its_mask(config: LatentDiffusionConfig, da
 
 
 @pytest.mark.usefixtures("_texts")
-def test_a_caption_is_that_of_the_image_or_its_class(config: LatentDiffusionConfig, data: Data) -> None:
-    encoded = Encodings(config, data, None).training("text")[0]
+def test_a_caption_is_that_of_the_image_or_its_class(
+    config: LatentDiffusionConfig, data: Data, tmp_path: Path
+) -> None:
+    encoded = Encodings(config, data, None, tmp_path).training("text")[0]
     labels = data.all.training.images.labels
     lengths = torch.tensor([5, 6])[labels]  # "round" and "square"
     assert torch.equal(encoded.conditioning.text.argmax(1), lengths % TEXT_FEATURES)
@@ -152,9 +159,9 @@ def test_a_caption_is_that_of_the_image_or_its_class(config: LatentDiffusionConf
 
 
 def test_a_learned_prior_describes_held_out_images_better_than_the_standard_one(
-    config: LatentDiffusionConfig, data: Data
+    config: LatentDiffusionConfig, data: Data, tmp_path: Path
 ) -> None:
-    encodings, name = Encodings(config, data, None), "super-resolution"
+    encodings, name = Encodings(config, data, None, tmp_path), "super-resolution"
     learned = replace(config, task=name, prior="learned")
     task = PriorTask(learned, encodings.training(name), encodings.held_out(name), num_classes=2)
     before = task.evaluate(0).metrics["nll"]

@@ -46,6 +46,7 @@ def restored(tiny_images: list[str], tmp_path_factory: pytest.TempPathFactory) -
 def test_a_prior_that_is_learned_is_trained_before_its_model(restored: Path) -> None:
     assert {path.name for path in restored.iterdir()} == {
         "autoencoder",
+        "encoded",
         "inpainting-low-rank-seed0",
         "inpainting-learned-prior-seed0",
         "inpainting-learned-seed0",
