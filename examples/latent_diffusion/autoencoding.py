@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from latent_diffusion.configuration import LatentDiffusionConfig
+from latent_diffusion.perceptual import PerceptualTerm
 from priordiff.estimators.statistics import Moments
 from priordiff.images import ImageCorpus
 from priordiff.images.metrics import psnr
@@ -64,7 +65,7 @@ class _Images:
 
 
 class _Reconstruction(nn.Module):
-    """What an autoencoder loses of images: the mean absolute error, and what its latents tell."""
+    """What an autoencoder makes of images, and how much its latents tell."""
 
     def __init__(self, vae: AutoencoderKL) -> None:
         super().__init__()
@@ -73,7 +74,7 @@ class _Reconstruction(nn.Module):
     def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         posterior = self.vae.encode(images).latent_dist
         decoded = self.vae.decode(posterior.mean + posterior.std * noise).sample
-        return F.l1_loss(decoded.float(), images, reduction="sum"), posterior.kl().sum()
+        return decoded.float(), posterior.kl().sum()
 
 
 class AutoencoderTask:
@@ -90,6 +91,8 @@ class AutoencoderTask:
         self.dataset = _Images(training, config.flip)
         torch.manual_seed(config.autoencoder.training.seed)
         self.model = _Reconstruction(make_autoencoder(config))
+        weight = config.autoencoder.perceptual_weight
+        self.perceptual = PerceptualTerm(config.corpus.size) if weight else None
         count = config.evaluation.curve_images
         self.held_out = pixels(validation.images(range(min(count, len(validation)))))
 
@@ -99,22 +102,31 @@ class AutoencoderTask:
 
     def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
         elements = batch["images"].numel()
-        return {"reconstruction": elements, "kl": elements}
+        counts = {"reconstruction": elements, "kl": elements}
+        return counts if self.perceptual is None else {**counts, "perceptual": len(batch["images"])}
 
     def loss_sums(
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
     ) -> dict[str, Tensor]:
-        images = batch["images"]
+        images, settings = batch["images"], self.config.autoencoder
         shape = self._latent_shape
         noise = torch.stack([torch.randn(shape, generator=each) for each in generators]).to(images.device)
-        reconstruction, kl = model(images, noise)
-        return {"reconstruction": reconstruction, "kl": self.config.autoencoder.kl_weight * kl}
+        decoded, kl = model(images, noise)
+        reconstruction = F.l1_loss(decoded, images, reduction="sum")
+        sums = {"reconstruction": reconstruction, "kl": settings.kl_weight * kl}
+        if self.perceptual is not None:
+            sums["perceptual"] = (settings.perceptual_weight or 0.0) * self.perceptual(decoded, images).sum()
+        return sums
 
     def evaluate(self, step: int) -> Evaluation:
         space = LatentSpace(self.model.vae)
         images = self.held_out.to(self.model.vae.device)
         decoded = torch.cat([space.decode(space.encode(batch)) for batch in images.split(_BATCH)])
-        return Evaluation({"psnr": float(psnr(decoded, images).mean())})
+        metrics = {"psnr": float(psnr(decoded, images).mean())}
+        if self.perceptual is not None:
+            pairs = zip(decoded.split(_BATCH), images.split(_BATCH), strict=True)
+            metrics["perceptual"] = float(torch.cat([self.perceptual(*pair) for pair in pairs]).mean())
+        return Evaluation(metrics)
 
     def names(self, batch: dict[str, Tensor]) -> list[str]:
         return [self.training.records[index].name for index in batch["index"].tolist()]

@@ -15,6 +15,7 @@ from latent_diffusion.encoding import Encodings, load_autoencoder
 from latent_diffusion.estimation import fit_estimator, load_estimator
 from latent_diffusion.judging import Judge
 from latent_diffusion.network import check_sampling
+from latent_diffusion.perceptual import decide_perceptual_weight
 from latent_diffusion.pictures import prepare_pictures
 from latent_diffusion.prior_task import PriorTask
 from latent_diffusion.priors import PRIORS
@@ -74,7 +75,7 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
         """
         runs = []
         if self.config.space == "latent" and self.config.autoencoder.folder is None:
-            runs.append(self._autoencoder_run())
+            runs.append(self._autoencoder_run)
         for seed in self.seeds:
             for name in self.config.names:
                 needs = None
@@ -116,7 +117,7 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
         """Once it has been trained."""
         if self.config.space == "pixel":
             return None
-        return load_autoencoder(self.config.autoencoder.folder or self._autoencoder_run().directory / "model")
+        return load_autoencoder(self.config.autoencoder.folder or self._autoencoder_run.directory / "model")
 
     def _encodings(self, data: Data) -> Encodings:
         """Once the autoencoder has been trained."""
@@ -131,12 +132,11 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
             self._judges[task] = Judge(run.config, data.of(task), self._encodings(data))
         return self._judges[task]
 
+    @cached_property
     def _autoencoder_run(self) -> LatentDiffusionRun:
-        training = self.config.autoencoder.training
-        directory = self.output / "autoencoder"
-        return LatentDiffusionRun(
-            "autoencoder", training.seed, directory, self.config, training, is_part=True
-        )
+        config, directory = decide_perceptual_weight(self.config), self.output / "autoencoder"
+        training = config.autoencoder.training
+        return LatentDiffusionRun("autoencoder", training.seed, directory, config, training, is_part=True)
 
     def _prior_run(self, name: ModelName, seed: int) -> LatentDiffusionRun:
         """The training of a prior; of the configuration it keeps what concerns the prior."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from latent_diffusion.unet import expect_groups
@@ -30,6 +31,8 @@ class AutoencoderConfig:
         latent_channels: of the latents.
         norm_groups: over which channels are normalised.
         kl_weight: of the divergence of the posterior from N(0, I), in nats an element of the image.
+        perceptual_weight: of the perceptual distance, 0 to 4, of reconstructions, beside their mean absolute
+            error; 0 for none, null for 0.1 where the extra `image-metrics` is installed, else none.
         training: its training.
     """
 
@@ -39,12 +42,16 @@ class AutoencoderConfig:
     latent_channels: int = 4
     norm_groups: int = 8
     kl_weight: float = 1e-3
+    perceptual_weight: float | None = None
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(num_steps=2000, learning_rate=1e-3, lr_scheduler="cosine")
     )
 
     def __post_init__(self) -> None:
         expect_groups(self, self.norm_groups, self.channels)
+        expected = "a number of at least 0, or null"
+        weight = self.perceptual_weight
+        expect(self, "perceptual_weight", weight is None or 0 <= weight < math.inf, expected)
 
 
 @dataclass

@@ -87,6 +87,7 @@ def perceptual_distance(restored: Tensor, targets: Tensor, network: FeatureNetwo
     network's L maps, whose channels have unit norm at each place. This is the distance of Zhang et al. ("The
     Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018) before its channels are
     weighted as people judged: not LPIPS, whose weights belong to other networks, and not comparable with it.
+    Gradients reach the images through a network that lets them.
 
     Args:
         restored: (batch, channels, height, width) in [-1, 1].

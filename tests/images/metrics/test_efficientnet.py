@@ -93,6 +93,17 @@ def test_the_network_stays_in_evaluation_mode_and_without_gradients(network):
     assert not network(images().requires_grad_()).requires_grad
 
 
+def test_images_get_gradients_through_the_maps_and_weights_get_none(network):
+    first, second = images().requires_grad_(), images(seed=1)
+    perceptual_distance(first, second, network).sum().backward()
+    assert first.grad.isfinite().all()
+    # Down the gradient the distance falls.
+    moved = (first - 0.002 * first.grad / first.grad.abs().mean()).detach().clamp(-1, 1)
+    before, after = (perceptual_distance(each, second, network).sum() for each in (first.detach(), moved))
+    assert after < before
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
 def test_features_take_the_network_s_precision_not_the_images(network):
     single = network(images())
     assert torch.allclose(network(images().double()), single, atol=1e-4)
