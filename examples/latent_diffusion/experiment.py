@@ -87,7 +87,8 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
 
     def prepare(self) -> Data:
         with_lines = any(TASKS[name.task].has_lines for name in self.config.names)
-        return Data(*prepare_pictures(self.config.corpus, with_lines))
+        pictures = prepare_pictures(self.config.corpus, with_lines)
+        return Data(*pictures, self.config.evaluation.training_images)
 
     def task(self, run: LatentDiffusionRun, data: Data) -> TrainingTask:
         if run.model is None:

@@ -83,7 +83,7 @@ def add_neighbours(
             f"{number}.": [
                 Picture(picture.png, f"{float(distance):.2f} ×")
                 for picture, distance in zip(
-                    pictures_of(references.training.images.images(indices.tolist())), distances, strict=True
+                    pictures_of(references.remembered.images.images(indices.tolist())), distances, strict=True
                 )
             ]
             for number, (indices, distances) in enumerate(

@@ -33,15 +33,22 @@ class References:
     Args:
         training: images that the models learn from.
         validation: images that they are judged by.
+        remembered: the training images among which the nearest to a sample are looked for, and from which a
+            classifier learns; as many are drawn of them, all if there are fewer.
+
+    Attributes:
+        remembered: these.
     """
 
-    def __init__(self, training: Pictures, validation: Pictures) -> None:
+    def __init__(self, training: Pictures, validation: Pictures, remembered: int) -> None:
         self.training, self.validation = training, validation
+        drawn = torch.randperm(len(training), generator=torch.Generator().manual_seed(0))[:remembered]
+        self.remembered = training.select(drawn.sort().values.tolist())
 
     @cached_property
     def of_training(self) -> ImageFeatures:
-        """Features of the training images."""
-        corpus = self.training.images  # which may be too many to be held at once
+        """Features of the remembered training images."""
+        corpus = self.remembered.images
         return _features(pixels(corpus.images(rows)) for rows in torch.arange(len(corpus)).split(_BATCH))
 
     @cached_property
@@ -56,12 +63,12 @@ class References:
 
     @cached_property
     def probe(self) -> LinearProbe:
-        """A classifier that has learned the training images."""
-        return LinearProbe.fit(self.of_training.values, self.training.images.labels)
+        """A classifier that has learned the remembered training images."""
+        return LinearProbe.fit(self.of_training.values, self.remembered.images.labels)
 
     @cached_property
     def nearness(self) -> Tensor:
-        """How far each held-out image is from the nearest training image."""
+        """How far each held-out image is from the nearest remembered one."""
         return nearest_neighbours(self.of_validation.values, self.of_training.values).distances
 
     def features(self, images: Tensor) -> ImageFeatures:
@@ -84,11 +91,12 @@ class Data:
     Args:
         training: images to learn from.
         validation: images that are held out.
+        remembered: see `References`.
     """
 
-    def __init__(self, training: Pictures, validation: Pictures) -> None:
+    def __init__(self, training: Pictures, validation: Pictures, remembered: int) -> None:
         order = spread(validation.images.labels.tolist())
-        self.all = References(training, validation.select(order))
+        self.all, self._remembered = References(training, validation.select(order), remembered), remembered
 
     def of(self, task: str) -> References:
         """The images of a task: all of them, but for drawings whose lines say nothing, where there are lines.
@@ -102,4 +110,4 @@ class Data:
     def _with_lines(self) -> References:
         if self.all.training.lines is None:
             return self.all
-        return References(*with_telling_lines(self.all.training, self.all.validation))
+        return References(*with_telling_lines(self.all.training, self.all.validation), self._remembered)

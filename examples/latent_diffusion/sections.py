@@ -162,6 +162,9 @@ class EvaluationConfig:
             evaluations.
         curve_images: samples of the evaluations during training.
         final_images: samples of the evaluation at the end.
+        training_images: training images among which the nearest to each sample are looked for, and from which
+            the classifier learns that says whether samples are of their class: of a larger corpus so many are
+            drawn.
         report_images: held-out images for whose conditioning the report shows samples of each model.
         batch_size: samples of a batch.
     """
@@ -172,6 +175,7 @@ class EvaluationConfig:
     more_solvers: list[str] = field(default_factory=list, metadata=ADJUSTABLE)
     curve_images: int = field(default=64, metadata=ADJUSTABLE)
     final_images: int = field(default=256, metadata=ADJUSTABLE)
+    training_images: int = field(default=10_000, metadata=ADJUSTABLE)
     report_images: int = field(default=6, metadata=ADJUSTABLE)
     batch_size: int = field(default=64, metadata=ADJUSTABLE)
 
@@ -186,7 +190,8 @@ class EvaluationConfig:
         return [solver for solver in dict.fromkeys(self.more_solvers) if solver != self.solver]
 
     def __post_init__(self) -> None:
-        for name in ("num_inference_steps", "curve_images", "final_images", "report_images", "batch_size"):
+        images = ("curve_images", "final_images", "training_images", "report_images")
+        for name in ("num_inference_steps", *images, "batch_size"):
             expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
         solvers = ", ".join(SOLVERS)
         expect(self, "more_solvers", {*self.more_solvers} <= SOLVERS.keys(), f"a list of {solvers}")

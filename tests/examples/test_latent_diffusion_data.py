@@ -19,7 +19,7 @@ from latent_diffusion.encoding import Encodings
 from latent_diffusion.holes import hole
 from latent_diffusion.pictures import Pictures, prepare_pictures, with_telling_lines
 from latent_diffusion.prior_task import PriorTask, held_out_nll
-from latent_diffusion.references import Data
+from latent_diffusion.references import Data, References
 from priordiff.experiments.pictures import ImagesConfig
 from priordiff.images import ImageCorpus, ImageRecord, ImageSet, ImageSource
 from priordiff.pipelines import in_grey
@@ -39,7 +39,16 @@ def config(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> LatentDi
 
 @pytest.fixture(scope="module")
 def data(config: LatentDiffusionConfig) -> Data:
-    return Data(*prepare_pictures(config.corpus, with_lines=True))
+    return Data(*prepare_pictures(config.corpus, with_lines=True), 100)
+
+
+def test_of_many_training_images_a_few_stand_for_all(data: Data) -> None:
+    training, validation = data.all.training, data.all.validation
+    few, all_of_them = References(training, validation, 3), References(training, validation, 10_000)
+    assert len(few.remembered) == len(few.of_training) == 3
+    names = {record.name for record in few.remembered.images.records}
+    assert names < {record.name for record in training.images.records}
+    assert all_of_them.remembered.images.records == training.images.records
 
 
 def test_a_hole_is_a_function_of_name_and_seed() -> None:

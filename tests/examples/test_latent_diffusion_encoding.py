@@ -39,7 +39,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> LatentDi
 @pytest.fixture(scope="module")
 def data(config: LatentDiffusionConfig) -> Data:
     training, validation = prepare_images(config.corpus)
-    return Data(Pictures(training), Pictures(validation))
+    return Data(Pictures(training), Pictures(validation), 100)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_another_autoencoder_other_images_and_other_settings_are_encoded_anew(
     again, scaled = encode(vae)
     assert again == count
     torch.testing.assert_close(scaled.samples, 2 / 0.18215 * after.samples)
-    fewer = Data(data.all.training.select(range(5)), data.all.validation)
+    fewer = Data(data.all.training.select(range(5)), data.all.validation, 100)
     assert encode(vae, data=fewer)[0] == 5
     assert len(list((tmp_path / "encoded" / "training").glob("*.f32"))) == 1, "what is out of date is removed"
     assert encode(vae, "inpainting", fewer)[0] == 4 * 5
