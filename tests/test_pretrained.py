@@ -9,14 +9,10 @@ import torch
 from safetensors import safe_open
 
 import priordiff.pretrained
-from priordiff import pretrained_autoencoder, pretrained_images, pretrained_vocoder, pretrained_voice
+from priordiff import pretrained_vocoder, pretrained_voice
 from priordiff.audio import LogMelSpectrogram, speak
 from priordiff.audio.metrics import log_mel_mae
-from priordiff.images import ImageCorpus, openmoji_images, split
-from priordiff.images.metrics import psnr
-from priordiff.pipelines import LatentSpace
 from tests.commands.test_models import acoustic_model
-from tests.pipelines.test_image import CLASSES, make_pipeline
 
 FOLDER = Path(priordiff.pretrained.__file__).parent / "vocoder"
 
@@ -63,37 +59,3 @@ def test_the_voice_that_is_put_beside_the_vocoder_speaks_through_it(
     assert {each.dtype for each in voice.encoder.parameters()} == {torch.float32}
     output = voice(phonemes=["_"], seed=0)
     assert len(output.audios[0]) == 256 * output.mels[0].shape[-1]
-
-
-def test_without_a_model_of_images_it_says_where_to_get_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(priordiff.pretrained, "_FOLDER", tmp_path)
-    message = r"without a model of images: train one with examples/latent_diffusion.*--model"
-    with pytest.raises(FileNotFoundError, match=message):
-        pretrained_images()
-
-
-def test_a_model_of_images_that_is_put_beside_the_others_computes_in_float32(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(priordiff.pretrained, "_FOLDER", tmp_path)
-    make_pipeline(num_inference_steps=1).to(torch.float16).save_pretrained(tmp_path / "images")
-    pipeline = pretrained_images()
-    assert {each.dtype for each in pipeline.unet.parameters()} == {torch.float32}
-    pipeline.set_progress_bar_config(disable=True)
-    assert len(pipeline(CLASSES).images) == len(CLASSES)
-
-
-def test_its_autoencoder_keeps_drawings_that_it_has_never_seen(tmp_path: Path) -> None:
-    drawings = split(ImageCorpus.prepare(openmoji_images(), tmp_path, size=64), 0.1)[1].images(
-        range(0, 270, 10)
-    )
-    images = drawings.float() / 127.5 - 1
-    vae = pretrained_autoencoder()
-    assert {each.dtype for each in vae.parameters()} == {torch.float32}
-    space = LatentSpace(vae)
-    latents = space.encode(images)
-    assert latents.shape == (27, 4, 16, 16)
-    assert 0.7 < float(latents.std()) < 1.3
-    assert float(psnr(space.decode(latents), images).mean()) > 24

@@ -20,14 +20,15 @@ enlarges them, one of colouring gives colours to drawings and photographs, one o
 anew what is white in a --mask, or transparent in the image itself.
 
 Without --output all of them come on one sheet, samples.png in the present folder, with a row
-for each class, text or input. What is there is kept: the next one is samples-2.png.
+for each class, text or input that has several. What is there is kept: the next one is samples-2.png.
 """
 _EXAMPLES = """\
 examples:
-  priordiff sample                                      four images of every class: samples.png
+  priordiff sample                                      an image of every class: samples.png
   priordiff sample --list                               the classes of the model
-  priordiff sample --classes flags food-drink --count 8
-  priordiff sample --classes flags --output images      a file for each: images/flags.png ...
+  priordiff sample --classes country-flag food-fruit --count 8
+  priordiff sample --classes country-flag --output images
+                                                        a file for each: images/country-flag.png ...
   priordiff sample --model runs/latent_diffusion/class-diagonal-seed0 --output sheet.png
   priordiff sample --model runs/latent_diffusion/text-learned-seed0 --prompts heart
   priordiff sample --model runs/latent_diffusion/super-resolution-fourier-seed0 --input small.png
@@ -81,9 +82,8 @@ def sample_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--count",
         type=within(1, _MOST_IMAGES, int),
-        default=4,
         metavar="N",
-        help="how many images of each class or text, or from each input (default: 4)",
+        help="how many images of each class or text, or from each input (default: 4; 1 of more than 16)",
     )
     parser.add_argument(
         "--output",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 import time
@@ -30,6 +31,7 @@ __all__ = ["Sample", "run_sample", "sample_images", "write_png", "write_sheet"]
 _BATCH = 16
 _GAP = 2  # pixels between the images of a sheet
 _NAMES = 12  # that the last line tells
+_MANY = 16  # classes, of which one image each is enough to see them all
 _HOLE = 128  # the grey of what is hidden
 
 
@@ -62,10 +64,9 @@ def run_sample(arguments: argparse.Namespace) -> int:
     pipeline.scheduler_of_call(**sampling)  # so that what is unknown is found now
     make_writable(path if is_folder else path.parent)
     sampling["guidance_scale"] = arguments.guidance
-    started, total = time.perf_counter(), len(subjects) * arguments.count
-    made = sample_images(
-        pipeline, subjects, arguments.count, arguments.seed, not arguments.no_paste, **sampling
-    )
+    count = arguments.count or (1 if len(subjects) > _MANY else 4)
+    started, total = time.perf_counter(), len(subjects) * count
+    made = sample_images(pipeline, subjects, count, arguments.seed, not arguments.no_paste, **sampling)
     with closing(made) as samples:
         if is_folder:
             for sample in samples:
@@ -77,7 +78,7 @@ def run_sample(arguments: argparse.Namespace) -> int:
     seconds = (time.perf_counter() - started) / total
     names = ", ".join(subject.name for subject in subjects[:_NAMES])
     more = f" and {len(subjects) - _NAMES} more" if len(subjects) > _NAMES else ""
-    print(f"{printable(path)}: {arguments.count} each of {names}{more}; {seconds:.2f} s an image")
+    print(f"{printable(path)}: {count} each of {names}{more}; {seconds:.2f} s an image")
     return 0
 
 
@@ -165,8 +166,8 @@ def write_png(path: Path, image: Image.Image, texts: Mapping[str, str]) -> None:
 def write_sheet(path: Path, subjects: Sequence[Subject], samples: Sequence[Sample]) -> None:
     """Writes one PNG file with a row for each subject, whose names and seeds it carries as texts.
 
-    A row begins with the picture that was given, if there is one, grey where it is hidden. A single row of
-    many images is broken.
+    A row begins with the picture that was given, if there is one, grey where it is hidden. Where there is one
+    row or one column of images, these follow each other in as many rows as it takes.
 
     Args:
         path: of the file, which is replaced.
@@ -186,7 +187,9 @@ def write_sheet(path: Path, subjects: Sequence[Subject], samples: Sequence[Sampl
             )
             images.append(_in_pillow(shown).resize(size, Image.Resampling.NEAREST))
         images += [sample.image for sample in samples[row * count : (row + 1) * count]]
-    columns = len(images) // len(subjects) if len(subjects) > 1 else min(8, len(images))
+    columns = len(images) // len(subjects)
+    if 1 in (columns, len(subjects)):
+        columns = min(len(images), max(8, math.ceil(math.sqrt(len(images)))))
     rows = -(-len(images) // columns)
     width, height = (length + _GAP for length in size)
     sheet = Image.new("RGB", (columns * width - _GAP, rows * height - _GAP), "white")

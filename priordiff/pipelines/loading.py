@@ -30,7 +30,7 @@ def align_memory(module: nn.Module) -> None:
             tensor.data = tensor.data.clone()
 
 
-def load_pipeline(pipeline_class: type[_Pipeline], folder: Path) -> _Pipeline:
+def load_pipeline(pipeline_class: type[_Pipeline], folder: Path, **components: nn.Module) -> _Pipeline:
     """Loads a saved pipeline, to compute in float32 whatever its weights are stored in.
 
     The other way of diffusers needs Accelerate, which comes with training, and warns where it is missing.
@@ -38,8 +38,9 @@ def load_pipeline(pipeline_class: type[_Pipeline], folder: Path) -> _Pipeline:
     Args:
         pipeline_class: the class of the pipeline.
         folder: in which it was saved.
+        components: that take the place of those in the folder.
 
     Raises:
         OSError: if it is not there, or can't be read.
     """
-    return pipeline_class.from_pretrained(folder, low_cpu_mem_usage=False)
+    return pipeline_class.from_pretrained(folder, low_cpu_mem_usage=False, **components)

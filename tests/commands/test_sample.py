@@ -10,7 +10,6 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 
-import priordiff.pretrained
 from priordiff import ImagePipeline
 from priordiff.commands import main
 from tests.pipelines.test_image import (
@@ -138,6 +137,18 @@ def test_texts_are_embedded_and_name_the_files(tmp_path: Path, monkeypatch: pyte
     assert Image.open("out/a-red-heart-2.png").text["Title"] == "a red heart/2"
 
 
+def test_of_many_classes_one_image_each_is_on_the_sheet(tmp_path: Path) -> None:
+    names = [f"class {number}" for number in range(17)]
+    unet = make_unet(3, 0, len(names) + 1)
+    quiet(ImagePipeline(unet, DDIMScheduler(), classes=names, num_inference_steps=1)).save_pretrained(
+        tmp_path / "model"
+    )
+    assert sample(tmp_path, "--output", "sheet.png") == 0
+    assert Image.open("sheet.png").size == (8 * 10 - 2, 3 * 10 - 2)
+    assert sample(tmp_path, "--classes", *names[:2], "--output", "sheet.png") == 0
+    assert Image.open("sheet.png").size == (4 * 10 - 2, 2 * 10 - 2)
+
+
 def test_images_of_nothing_are_made_of_a_seed_alone(tmp_path: Path) -> None:
     unconditional = quiet(ImagePipeline(make_unet(3, 0, None), DDIMScheduler(), num_inference_steps=1))
     unconditional.save_pretrained(tmp_path / "model")
@@ -206,11 +217,12 @@ def test_what_ends_in_the_middle_leaves_whole_files_alone(
     assert pixels("images/cat.png").shape == (16, 16, 3)
 
 
-def test_without_a_model_it_says_where_to_get_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuse: Refuse
-) -> None:
-    monkeypatch.setattr(priordiff.pretrained, "_FOLDER", tmp_path)
-    line = refuse("sample")
-    assert "without a model of images: train one with examples/latent_diffusion" in line
+def test_without_a_model_it_is_that_of_the_package() -> None:
+    assert main(["sample", "--classes", "heart", "--steps", "1", "--output", "hearts"]) == 0
+    assert written() == ["hearts/heart-2.png", "hearts/heart-3.png", "hearts/heart-4.png", "hearts/heart.png"]
+    assert Image.open("hearts/heart.png").size == (64, 64)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path, refuse: Refuse) -> None:
     line = refuse("sample", "--model", tmp_path)
     assert f"no trained model of images in {tmp_path}" in line
