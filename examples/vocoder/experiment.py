@@ -45,10 +45,10 @@ class VocoderExperiment(Experiment[VocoderConfig, VocoderRun]):
         runs = []
         for seed in self.seeds:
             for prior in dict.fromkeys([config.prior, *config.compare]):
-                needs = None
+                needs: tuple[Path, ...] = ()
                 if PRIORS[prior].is_learned:
                     runs.append(self._prior_run(prior, seed))
-                    needs = runs[-1].directory
+                    needs = (runs[-1].directory,)
                 runs.append(self._vocoder_run(prior, seed, needs))
         if config.baseline_steps is not None:
             runs.append(self._longer_baseline(config.baseline_steps))
@@ -89,7 +89,7 @@ class VocoderExperiment(Experiment[VocoderConfig, VocoderRun]):
             prior=prior,
         )
 
-    def _vocoder_run(self, prior: str, seed: int, needs: Path | None) -> VocoderRun:
+    def _vocoder_run(self, prior: str, seed: int, needs: tuple[Path, ...] = ()) -> VocoderRun:
         config = self.config.under(prior)
         training = replace(config.training, seed=seed)
         config = replace(config, estimator=self._estimator(seed), training=training)
@@ -105,7 +105,7 @@ class VocoderExperiment(Experiment[VocoderConfig, VocoderRun]):
         )
 
     def _longer_baseline(self, num_steps: int) -> VocoderRun:
-        run = self._vocoder_run(BASELINE, self.seeds[0], None)
+        run = self._vocoder_run(BASELINE, self.seeds[0])
         training = replace(run.training, num_steps=num_steps)
         return replace(
             run,
@@ -121,6 +121,7 @@ class VocoderExperiment(Experiment[VocoderConfig, VocoderRun]):
 
 
 def _learned_prior(run: VocoderRun) -> PriorEstimator | None:
-    if run.needs is None:
+    if not run.needs:
         return None
-    return LearnedMelSpectrumEstimator.from_pretrained(run.needs / "model").eval()
+    (prior,) = run.needs
+    return LearnedMelSpectrumEstimator.from_pretrained(prior / "model").eval()

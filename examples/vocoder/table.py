@@ -60,7 +60,7 @@ def add_table(report: Report, config: VocoderConfig, by_name: dict[str, list[Voc
     if consistent:
         noises["noise alone, made consistent"] = CONSISTENT_NOISE_SCORES
     for prior, runs in {runs[0].prior: runs for runs in reversed(by_name.values())}.items():
-        minutes = [minutes_of(run.needs) for run in runs if run.needs] or None
+        minutes = [minutes_of(part) for run in runs for part in run.needs] or None
         for noise, file in noises.items():
             stored = [read_scores(run.directory, file) for run in runs]
             cells = ([score.get(key) for score in stored] for key in [*measured, "nll"])

@@ -39,14 +39,14 @@ def minutes_of(directory: Path) -> float:
 
 
 def curve_of(run: Run, kind: str, name: str) -> Curve:
-    """Read a measure of a run against minutes of training, those of the part that it needs included.
+    """Read a measure of a run against minutes of training, those of the runs that it needs included.
 
     Args:
         run: That has been trained.
         kind: ``"train"`` or ``"evaluation"``.
         name: Of the measure.
     """
-    before = minutes_of(run.needs) if run.needs else 0.0
+    before = sum(map(minutes_of, run.needs))
     return [(before + row["seconds"] / 60, row[name]) for row in read_metrics(run.directory, kind)]
 
 

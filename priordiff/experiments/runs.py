@@ -26,7 +26,7 @@ class Run:
         config: What is stored with it, an instance of a dataclass.
         training: Options of its training, a part of ``config``.
         weight: About how many steps of the main model take as long as one of its steps.
-        needs: Folder of the run that trains what this one begins with; None if it needs none.
+        needs: Folders of the runs that train what this one begins with.
         is_part: Whether it trains such a part, and is not itself compared.
     """
 
@@ -36,7 +36,7 @@ class Run:
     config: Any = field(compare=False)
     training: TrainingConfig = field(compare=False)
     weight: float = 1.0
-    needs: Path | None = None
+    needs: tuple[Path, ...] = ()
     is_part: bool = False
 
     @property

@@ -53,8 +53,8 @@ def add_curves(
         measures: By their names in the evaluations.
         loss: What the training loss is.
     """
-    after_a_part = any(run.needs for runs in models.values() for run in runs)
-    minutes = f"{_MINUTES}, that of the prior included" if after_a_part else _MINUTES
+    needs_others = any(run.needs for runs in models.values() for run in runs)
+    minutes = f"{_MINUTES}, that of what it begins with included" if needs_others else _MINUTES
     report.heading("Convergence")
     for name, measure in measures.items():
         title = f"{measure.label} on held-out data"

@@ -121,7 +121,8 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         on_main_process(self.accelerator, self._open)
         try:
-            if resumed and self._is_due(self.config.evaluate_every):
+            every, at_start = self.config.evaluate_every, self.config.evaluate_at_start
+            if self._is_due(every) if resumed else at_start:
                 on_main_process(self.accelerator, self._evaluate_if_missing)
             with StopRequest() as stop, self._progress_bar(time_left) as bar, tf32_products(self.config.tf32):
                 finished = self._train(stop, bar)

@@ -49,6 +49,7 @@ class TrainingConfig:
         num_workers: Processes that read data, for each training process.
         log_every: Steps over which logged losses are averaged.
         evaluate_every: Steps between evaluations; None evaluates after the last step alone.
+        evaluate_at_start: Whether what is trained is evaluated before the first step, too.
         checkpoint_every: Steps between checkpoints; None saves after the last step (or a signal) alone.
         keep_checkpoints: How many of the latest checkpoints are kept.
         trackers: Names of accelerate's trackers.
@@ -84,6 +85,7 @@ class TrainingConfig:
     num_workers: int = field(default=0, metadata=ADJUSTABLE)
     log_every: int = field(default=50, metadata=ADJUSTABLE)
     evaluate_every: int | None = field(default=1000, metadata=ADJUSTABLE)
+    evaluate_at_start: bool = field(default=False, metadata=ADJUSTABLE)
     checkpoint_every: int | None = field(default=1000, metadata=ADJUSTABLE)
     keep_checkpoints: int = field(default=2, metadata=ADJUSTABLE)
     trackers: list[str] = field(default_factory=lambda: ["tensorboard"], metadata=ADJUSTABLE)

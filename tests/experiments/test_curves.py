@@ -23,7 +23,7 @@ def test_a_curve_is_over_the_minutes_of_the_run_and_of_the_part_that_it_needs(
     experiment: ToyExperiment,
 ) -> None:
     part, run = experiment.runs()[:2]
-    assert run.needs == part.directory
+    assert run.needs == (part.directory,)
     points = curve_of(run, "evaluation", "error")
     assert len(points) == 2
     assert points[0][0] > minutes_of(part.directory)

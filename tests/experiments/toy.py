@@ -32,7 +32,7 @@ class ToyExperiment(Experiment[TrainingConfig, Run]):
         runs = []
         for seed in self.seeds:
             part = self._run("part", seed, 0.5, is_part=True)
-            toy = replace(self._run("toy", seed), needs=part.directory)
+            toy = replace(self._run("toy", seed), needs=(part.directory,))
             runs += [part, toy, self._run("twin", seed, 2.0)]
         return runs
 
@@ -42,8 +42,8 @@ class ToyExperiment(Experiment[TrainingConfig, Run]):
 
     def task(self, run: Run, data: str) -> ToyTask:
         assert data == "data"
-        if run.needs:
-            assert (run.needs / "model").is_dir(), "a part is there before what needs it is trained"
+        for needed in run.needs:
+            assert (needed / "model").is_dir(), "a part is there before what needs it is trained"
         self.trained.append(run.directory.name)
         return ToyTask(**self.faults if run.name == "toy" else {})
 

@@ -65,6 +65,14 @@ def test_workers_and_evaluations_leave_the_weights_alone(unbroken, tmp_path):
     assert_same(final_state(tmp_path), final_state(unbroken))
 
 
+def test_a_run_can_be_evaluated_before_its_first_step_and_ends_with_the_same_weights(unbroken, tmp_path):
+    at_start = ("dropout=0.3", "training.evaluate_at_start=true")
+    train(tmp_path, *at_start, signal_at=5, signal_number=signal.SIGTERM)
+    train(tmp_path, *at_start, resume=True)
+    assert [row["step"] for row in read_metrics(tmp_path, "evaluation")] == [0, 3, 6, 8]
+    assert_same(final_state(tmp_path), final_state(unbroken))
+
+
 def test_two_processes_train_as_one_with_a_doubled_batch(tmp_path):
     train(tmp_path / "one", "training.batch_size=4")
     assert train_in_process(tmp_path / "two", "training.batch_size=2", num_processes=2) == [0, 0]
