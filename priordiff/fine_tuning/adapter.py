@@ -121,8 +121,10 @@ class PriorAdapterMixin:
         state, beside = sample[:, :channels], sample[:, channels:]
         timesteps = torch.as_tensor(timestep, device=sample.device)
         timesteps = timesteps if scale == 1 else timesteps / scale
-        converted = conversion(scheduler, process, timesteps, state)
-        shown = converted.input(state)
+        # Mixed precision is for the network: in half precision noise is not coloured and whitened back.
+        with torch.autocast(state.device.type, enabled=False):
+            converted = conversion(scheduler, process, timesteps, state)
+            shown = converted.input(state)
         at = converted.timesteps
         if _embeds_whole_timesteps(self.config):
             at = at.round().long().clamp(0, process.num_train_timesteps - 1)
@@ -137,7 +139,8 @@ class PriorAdapterMixin:
 
         def predicted(value: Tensor) -> Tensor:
             states, variance = value[:, :channels], value[:, channels:]
-            prediction = converted.prediction(states, shown)
+            with torch.autocast(states.device.type, enabled=False):
+                prediction = converted.prediction(states, shown)
             return torch.cat([prediction, variance], dim=1) if variance.shape[1] else prediction
 
         return _with_first(predicted, output)

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 import torch
+from diffusers import DiTTransformer2DModel, UNet2DConditionModel
 from torch import Tensor
 
 from priordiff.estimators import PriorEstimator
@@ -104,10 +105,9 @@ def denoise(network: Any, sample: Tensor, timesteps: Tensor, conditioning: Condi
     labels: dict[str, Any] = {} if conditioning.labels is None else {"class_labels": conditioning.labels}
     if conditioning.image is not None:
         sample = torch.cat([sample, conditioning.image.to(sample.dtype)], dim=1)
-    kind = type(network).__name__
-    if kind == "UNet2DConditionModel":
+    if isinstance(network, UNet2DConditionModel):
         labels["encoder_hidden_states"] = _as_sequence(network, conditioning.text, sample)
-    elif kind.startswith("DiT") and not labels:
+    elif isinstance(network, DiTTransformer2DModel) and not labels:
         labels["class_labels"] = torch.zeros(len(sample), dtype=torch.long, device=sample.device)
     output = network(sample, timesteps, **labels, return_dict=False)[0]
     return output[:, :channels]  # a DiT may predict a variance besides

@@ -11,6 +11,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from priordiff.fine_tuning import PriorAdapterMixin
 from priordiff.pipelines.image_conditioning import Conditioning, denoise
 from priordiff.pipelines.step_callback import StepCallback
 from priordiff.schedulers import predicted_original_sample
@@ -50,6 +51,8 @@ def sample_images(
     options = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     everywhere = torch.ones(batch, dtype=torch.bool, device=unet.device)
     dropped = conditioning.without(everywhere, null_label=len(pipeline.config.classes or ()))
+    if isinstance(unet, PriorAdapterMixin):
+        unet.follow(scheduler)
     try:
         scheduler.set_prior(_prior(pipeline.estimator, conditioning, dtype))
         shape = (batch, *pipeline.sample_shape)

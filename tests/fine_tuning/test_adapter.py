@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from priordiff import DiagonalPrior, GaussianPrior, adapt_to_prior
+from priordiff import DiagonalPrior, GaussianPrior, LowRankPrior, adapt_to_prior
 from tests.fine_tuning.gaussian import (
     MODEL_SPACES,
     PLACES,
@@ -125,6 +125,27 @@ def test_gradients_reach_the_weights_and_the_prior() -> None:
     network(scheduler.scale_model_input(x, t), t).sample.square().mean().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
     assert std.grad is not None
+
+
+class Silent(diffusers.ModelMixin, diffusers.ConfigMixin):  # type: ignore[misc]
+    """Says that there is nothing."""
+
+    def forward(self, sample: Tensor, timestep: Tensor) -> tuple[Tensor]:
+        self.shown = sample
+        return (torch.zeros_like(sample),)
+
+
+def test_mixed_precision_is_for_the_network_alone() -> None:
+    factor = torch.randn(1, 3, 8, 8, 5)
+    prior = LowRankPrior(torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8), factor)
+    scheduler = under(prior, diffusers.DDPMScheduler(), "white")
+    network = adapt_to_prior(Silent(), diffusers.DDPMScheduler(), scheduler)
+    x, t = torch.randn(2, 3, 8, 8), torch.tensor([10, 900])
+    (expected,), shown = network(x, t), network.shown
+    with torch.autocast("cpu", torch.bfloat16):
+        (predicted,) = network(x, t)
+    assert torch.equal(network.shown, shown)
+    assert torch.equal(predicted, expected)
 
 
 def test_half_precision_stays_what_it_is() -> None:
