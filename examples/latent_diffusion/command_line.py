@@ -13,6 +13,8 @@ _EXAMPLES = """\
   accelerate launch examples/latent_diffusion --seeds 0 1 2        means and spread over three seeds
   accelerate launch examples/latent_diffusion task=inpainting --prior low-rank compare=[isotropic]
                                                                    what is hidden, given what is seen
+  accelerate launch examples/latent_diffusion compare=[isotropic,diagonal/fine-tuned,diagonal/lora]
+                                                                   from a model that was trained with N(0, I)
   accelerate launch examples/latent_diffusion corpus.dataset=FashionMNIST corpus.download=true
                                                                    a dataset of torchvision
 """

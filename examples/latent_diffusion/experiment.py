@@ -7,22 +7,26 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from accelerate import PartialState
 from diffusers import AutoencoderKL
 
 from latent_diffusion.autoencoding import AutoencoderTask
 from latent_diffusion.configuration import LatentDiffusionConfig, ModelName
 from latent_diffusion.encoding import Encodings, load_autoencoder
 from latent_diffusion.estimation import fit_estimator, load_estimator
+from latent_diffusion.fine_tuning import check_tuning
 from latent_diffusion.judging import Judge
-from latent_diffusion.network import check_sampling
+from latent_diffusion.network import check_sampling, make_network
 from latent_diffusion.perceptual import decide_perceptual_weight
 from latent_diffusion.pictures import prepare_pictures
 from latent_diffusion.prior_task import PriorTask
 from latent_diffusion.priors import PRIORS
 from latent_diffusion.references import Data
 from latent_diffusion.results import write_report
+from latent_diffusion.starting import load_initial, start_from
 from latent_diffusion.task import DiffusionTask
 from latent_diffusion.tasks import TASKS
+from priordiff import PriorEstimator
 from priordiff.experiments import Experiment, Run, judging_in_evaluations
 from priordiff.training import TrainingTask
 
@@ -38,7 +42,7 @@ class LatentDiffusionRun(Run):
     """The training of a model, of a prior that it needs, or of the autoencoder.
 
     Attributes:
-        model: task and prior; None for the autoencoder.
+        model: task, prior and tuning; None for the autoencoder.
     """
 
     config: LatentDiffusionConfig = field(compare=False)
@@ -71,38 +75,44 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
     def runs(self) -> list[LatentDiffusionRun]:
         """The autoencoder, if it is not loaded; for each seed the main model, then the others.
 
-        Before a model under a prior that is learned comes the run that learns it.
+        Before a model under a prior that is learned comes the run that learns it; models that go on from
+        another one come last.
         """
-        runs = []
-        if self.config.space == "latent" and self.config.autoencoder.folder is None:
-            runs.append(self._autoencoder_run)
+        runs: dict[Path, LatentDiffusionRun] = {}  # two models may need the same prior
+        if self._trains_autoencoder:
+            runs[self._autoencoder_run.directory] = self._autoencoder_run
         for seed in self.seeds:
-            for name in self.config.names:
-                needs = None
+            for name in sorted(self.config.names, key=lambda name: name.tuning is not None):
                 if PRIORS[name.prior].is_learned:
-                    runs.append(self._prior_run(name, seed))
-                    needs = runs[-1].directory
-                runs.append(self._model_run(name, seed, needs))
-        return runs
+                    run = self._prior_run(name, seed)
+                    runs[run.directory] = run
+                run = self._model_run(name, seed)
+                runs[run.directory] = run
+        return list(runs.values())
 
     def prepare(self) -> Data:
+        for name in self.config.names:
+            check_tuning(name.tuning)
         with_lines = any(TASKS[name.task].has_lines for name in self.config.names)
         pictures = prepare_pictures(self.config.corpus, with_lines)
-        return Data(*pictures, self.config.evaluation.training_images)
+        data = Data(*pictures, self.config.evaluation.training_images)
+        self._check_initial(data)
+        return data
 
     def task(self, run: LatentDiffusionRun, data: Data) -> TrainingTask:
         if run.model is None:
             return AutoencoderTask(run.config, data.all.training.images, data.all.validation.images)
-        encodings, task = self._encodings(data), run.model.task
-        variants, class_names = encodings.training(task), data.all.training.images.class_names
+        encodings, task, class_names = self._encodings(data), run.model.task, data.class_names
+        variants = encodings.training(task)
         if run.is_part:
             return PriorTask(run.config, variants, encodings.held_out(task), len(class_names))
-        if run.needs is None:
-            estimator = fit_estimator(run.config, variants, len(class_names))
+        estimator: PriorEstimator | None
+        if PRIORS[run.model.prior].is_learned:
+            estimator = load_estimator(self._prior_run(run.model, run.seed).directory / "model")
         else:
-            estimator = load_estimator(run.needs / "model")
-        judge = self._judge(run, data)
-        return DiffusionTask(run.config, variants, estimator, self._vae, class_names, judge)
+            estimator = fit_estimator(run.config, variants, len(class_names))
+        judge, start = self._judge(run, data), self._start(run.model, run.seed)
+        return DiffusionTask(run.config, variants, estimator, self._vae, class_names, judge, start)
 
     def judge(self, run: LatentDiffusionRun, data: Data) -> str:
         scores = self._judge(run, data).judge(run.directory)
@@ -118,7 +128,25 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
         """Once it has been trained."""
         if self.config.space == "pixel":
             return None
-        return load_autoencoder(self.config.autoencoder.folder or self._autoencoder_run.directory / "model")
+        folder, initial = self.config.autoencoder.folder, self.config.initial
+        if folder is not None or initial is None:
+            return load_autoencoder(folder or self._autoencoder_run.directory / "model")
+        vae = load_initial(initial).vae
+        return None if vae is None else vae.eval().requires_grad_(False).to(PartialState().device)
+
+    @property
+    def _trains_autoencoder(self) -> bool:
+        config = self.config
+        return config.space == "latent" and config.autoencoder.folder is None and config.initial is None
+
+    def _check_initial(self, data: Data) -> None:
+        """Refuses a start that does not fit, before models are trained that do not need it."""
+        for config in map(self.config.of, self.config.names):
+            if config.initial is not None:
+                images, names = self._encodings(data).training(config.task), data.class_names
+                start_from(
+                    config.initial, config, make_network(config, images[0], len(names)), self._vae, names
+                )
 
     def _encodings(self, data: Data) -> Encodings:
         """Once the autoencoder has been trained."""
@@ -139,8 +167,19 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
         training = config.autoencoder.training
         return LatentDiffusionRun("autoencoder", training.seed, directory, config, training, is_part=True)
 
+    def _start(self, name: ModelName, seed: int) -> Path | None:
+        """The folder of the model that one goes on from; None if it is trained from scratch."""
+        if name.tuning is None:
+            return None
+        initial = self.config.initial_of(name)
+        return self._model_run(name.start, seed).directory if initial is None else Path(initial)
+
     def _prior_run(self, name: ModelName, seed: int) -> LatentDiffusionRun:
-        """The training of a prior; of the configuration it keeps what concerns the prior."""
+        """The training of a prior, for models of any tuning.
+
+        Of the configuration it keeps what concerns the prior.
+        """
+        name = ModelName(name.task, name.prior)
         config = self._with_seed(self.config.of(name), seed)
         plain = LatentDiffusionConfig()
         config = replace(
@@ -162,11 +201,16 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
             model=name,
         )
 
-    def _model_run(self, name: ModelName, seed: int, needs: Path | None) -> LatentDiffusionRun:
+    def _model_run(self, name: ModelName, seed: int) -> LatentDiffusionRun:
         config = self._with_seed(self.config.of(name), seed)
-        directory = self.output / f"{name.task}-{name.prior}-seed{seed}"
+        directory = self.output / f"{str(name).replace('/', '-')}-seed{seed}"
+        needs = []
+        if PRIORS[name.prior].is_learned:
+            needs.append(self._prior_run(name, seed).directory)
+        if name.tuning is not None and config.initial is None:
+            needs.append(self._model_run(name.start, seed).directory)
         return LatentDiffusionRun(
-            str(name), seed, directory, config, config.training, needs=needs, model=name
+            str(name), seed, directory, config, config.training, needs=tuple(needs), model=name
         )
 
     @staticmethod

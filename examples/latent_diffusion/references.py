@@ -98,6 +98,11 @@ class Data:
         order = spread(validation.images.labels.tolist())
         self.all, self._remembered = References(training, validation.select(order), remembered), remembered
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of all images."""
+        return self.all.training.images.class_names
+
     def of(self, task: str) -> References:
         """The images of a task: all of them, but for drawings whose lines say nothing, where there are lines.
 

@@ -13,6 +13,7 @@ from latent_diffusion.shown import Shown
 from latent_diffusion.strips import add_strips
 from latent_diffusion.table import add_solvers, add_table
 from latent_diffusion.tasks import TASKS
+from latent_diffusion.tuning_report import add_tunings
 from priordiff.experiments import add_configuration, add_curves, by_name, machine_facts
 from priordiff.images.metrics import IMAGE_METRICS
 from priordiff.report import Report
@@ -59,6 +60,7 @@ def write_report(
         add_solvers(report, config, task, of_task)
         loss = "squared error in the space of the network"
         add_curves(report, of_task, {name: IMAGE_METRICS[name] for name in TASKS[task].measures}, loss)
+        add_tunings(report, task, of_task)
         report.heading("Pictures")
         shown = {name: Shown.read(group[0].directory) for name, group in of_task.items()}
         add_samples(report, config, task, shown, references.validation)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latent_diffusion.configuration import LatentDiffusionConfig
+from latent_diffusion.fine_tuning import TUNINGS
 from latent_diffusion.judging import CEILING_SCORES, NOISE_SCORES, scores_at
 from latent_diffusion.priors import BASELINE, PRIORS
 from latent_diffusion.tasks import TASKS
@@ -59,7 +60,7 @@ def add_table(
         None,
     ]
     main, baseline = evaluation.num_inference_steps, f"{task}/{BASELINE}"
-    described = [f"{name}: {PRIORS[runs[0].config.prior].description}" for name, runs in models.items()]
+    described = [f"{name}: {_description(runs[0])}" for name, runs in models.items()]
     report.table(
         columns,
         rows,
@@ -98,21 +99,26 @@ def add_solvers(
         report.table(columns, rows, caption=caption, corner=f"{metric.label}: model, solver")
 
 
+def _description(run: LatentDiffusionRun) -> str:
+    prior, tuning = PRIORS[run.config.prior].description, run.config.tuning
+    return prior if tuning is None else f"{prior}; {TUNINGS[tuning]}, {run.num_steps:,} further steps"
+
+
 def _circumstances(config: LatentDiffusionConfig, run: LatentDiffusionRun) -> list[str]:
     is_new = not TASKS[run.config.task].has_image
     parameters = read_scores(run.directory, scores_at(config.evaluation.num_inference_steps))["parameters"]
     solver = config.evaluation.solver or "the scheduler of the training"
-    training = run.training
+    training, count = run.training, config.evaluation.final_images
     return [
         f"Each network has {parameters:,.0f} parameters and learned for {training.num_steps:,} steps of "
-        f"{training.batch_size} images; {config.evaluation.final_images:,} samples by {solver}",
+        f"{training.batch_size} images, if nothing else is said; {count:,} samples by {solver}",
         "Prior alone: a sample of the prior, no network",
         *(["Real images: training ones as a set, held-out ones one by one"] if is_new else []),
-        "The training of a learned prior counts as training",
+        "The training of what a model begins with counts as training: a learned prior, a model with N(0, I)",
         "With several seeds: mean ± standard deviation",
     ]
 
 
 def _minutes(run: LatentDiffusionRun) -> float:
-    """Of its training, and of that of its prior."""
-    return minutes_of(run.directory) + (minutes_of(run.needs) if run.needs else 0.0)
+    """Of its training, and of those that it needs."""
+    return minutes_of(run.directory) + sum(map(minutes_of, run.needs))

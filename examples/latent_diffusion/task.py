@@ -13,10 +13,13 @@ from torch.utils.data import default_collate
 from latent_diffusion.configuration import LatentDiffusionConfig
 from latent_diffusion.dataset import EncodedDataset, EncodedItem
 from latent_diffusion.encoding import EncodedImages
+from latent_diffusion.fine_tuning import LORA, add_lora, merged
 from latent_diffusion.judging import Judge
 from latent_diffusion.network import Denoiser, make_network, make_scheduler
+from latent_diffusion.starting import start_from
 from latent_diffusion.tasks import TASKS
 from priordiff import ImagePipeline, PriorEstimator, prior_loss
+from priordiff.fine_tuning import PriorAdapterMixin
 from priordiff.pipelines import Conditioning
 from priordiff.training import Evaluation
 
@@ -33,6 +36,7 @@ class DiffusionTask:
         vae: None in pixel space.
         class_names: of the corpus.
         judge: of what it samples.
+        start: folder of the model that it goes on from; None for a network with weights that are drawn.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class DiffusionTask:
         vae: AutoencoderKL | None,
         class_names: Sequence[str],
         judge: Judge,
+        start: Path | None = None,
     ) -> None:
         self.config, self.estimator, self.vae, self.judge = config, estimator, vae, judge
         self.class_names, task = list(class_names), TASKS[config.task]
@@ -51,7 +56,12 @@ class DiffusionTask:
         dropped = config.drop_labels if task.has_labels or task.has_text else 0.0
         self.dataset = EncodedDataset(variants, config.scheduler.num_train_timesteps, dropped)
         torch.manual_seed(config.training.seed)
-        self.model = Denoiser(make_network(config, variants[0], len(class_names)))
+        network = make_network(config, variants[0], len(class_names))
+        if start is not None:
+            network = start_from(start, config, network, vae, class_names)
+            if config.tuning == LORA:
+                add_lora(network, config.fine_tuning.rank)
+        self.model = Denoiser(network)
 
     def collate(self, items: list[EncodedItem]) -> dict[str, Tensor]:
         return default_collate(items)
@@ -65,6 +75,8 @@ class DiffusionTask:
         sample, noise = batch["sample"], batch["noise"]
         conditioning = Conditioning.of(batch)
         scheduler, prior = self.scheduler, None
+        if isinstance(self.model.network, PriorAdapterMixin):
+            self.model.network.follow(scheduler)  # again: it samples with others
         if self.estimator is not None:
             with torch.no_grad():
                 prior = self.estimator(*conditioning.arguments)
@@ -95,7 +107,7 @@ class DiffusionTask:
         """The sampler with the weights of this moment."""
         task, evaluation = TASKS[self.config.task], self.config.evaluation
         pipeline = ImagePipeline(
-            self.model.network,
+            merged(self.model.network),
             # Another one: sampling must not move the training's levels.
             make_scheduler(self.config, self.estimator is not None),
             self.vae,

@@ -16,10 +16,10 @@ from priordiff.report.media import data_uri
 from priordiff.report.sheet import Sheet
 from priordiff.report.table import Cell, Column, lay_out
 
-__all__ = ["Figure", "Report"]
+__all__ = ["MOST_MODELS", "Figure", "Report"]
 
-# The style sheet defines this many colours and marks.
-_STYLES = 8
+MOST_MODELS = 8
+"""How many models a page tells apart: the style sheet defines this many colours and marks."""
 
 # A drawing for each width of screen, so that its text keeps the page's size; the style sheet shows one.
 _CHART_SIZES = {"wide": (1130, 360), "medium": (720, 340), "narrow": (350, 300)}
@@ -210,6 +210,8 @@ class Report:
         self._blocks.append(Markup(rendered))
 
     def _style(self, name: str) -> int:
-        if name not in self._styles and len(self._styles) == _STYLES:
-            raise ValueError(f"no colour is left for {name!r}: a page tells at most {_STYLES} models apart")
+        if name not in self._styles and len(self._styles) == MOST_MODELS:
+            raise ValueError(
+                f"no colour is left for {name!r}: a page tells at most {MOST_MODELS} models apart"
+            )
         return self._styles.setdefault(name, len(self._styles))
