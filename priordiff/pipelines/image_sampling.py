@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from priordiff.fine_tuning import PriorAdapterMixin
-from priordiff.pipelines.image_conditioning import Conditioning, denoise
+from priordiff.pipelines.image_conditioning import Conditioning, denoise, prior_of
 from priordiff.pipelines.step_callback import StepCallback
 from priordiff.schedulers import predicted_original_sample
 
@@ -49,12 +48,12 @@ def sample_images(
     # Half precision is enough for networks, not for the sum of many small steps.
     dtype = torch.promote_types(unet.dtype, torch.float32)
     options = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
-    everywhere = torch.ones(batch, dtype=torch.bool, device=unet.device)
-    dropped = conditioning.without(everywhere, null_label=len(pipeline.config.classes or ()))
     if isinstance(unet, PriorAdapterMixin):
         unet.follow(scheduler)
+    everywhere = torch.ones(batch, dtype=torch.bool, device=unet.device)
+    dropped = conditioning.without(everywhere, null_label=len(pipeline.config.classes or ()))
     try:
-        scheduler.set_prior(_prior(pipeline.estimator, conditioning, dtype))
+        scheduler.set_prior(prior_of(pipeline.estimator, conditioning, dtype))
         shape = (batch, *pipeline.sample_shape)
         x = randn_tensor(shape, generator=generator, device=unet.device, dtype=dtype)
         x = x * scheduler.init_noise_sigma
@@ -74,12 +73,3 @@ def sample_images(
     finally:
         scheduler.set_prior(None)
     return x
-
-
-def _prior(estimator: Any, conditioning: Conditioning, dtype: torch.dtype) -> Any:
-    if estimator is None:
-        return None
-    tensors = chain(estimator.parameters(), estimator.buffers())
-    own = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), dtype)
-    arguments = (part.to(own) if part.is_floating_point() else part for part in conditioning.arguments)
-    return estimator(*arguments).to(dtype)
