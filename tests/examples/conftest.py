@@ -84,9 +84,9 @@ def _texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("latent_diffusion.encoding.default_sentence_encoder", TextLengths)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _without_slow_measures() -> object:
-    """PESQ and the estimated MOS have tests of their own."""
+    """PESQ and the estimated MOS have tests of their own, which the same process may run later."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("priordiff.audio.metrics.evaluation.find_spec", lambda name: None)
         yield
