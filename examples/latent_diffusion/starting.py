@@ -20,6 +20,8 @@ from priordiff.fine_tuning import PriorAdapterMixin, TrainedProcess
 
 __all__ = ["load_initial", "start_from"]
 
+_CLASSES_SHOWN = 4
+
 
 def load_initial(folder: Path | str) -> ImagePipeline:
     """A saved model that another one may go on from.
@@ -107,7 +109,10 @@ def _check_task(
 
 
 def _in_words(classes: Sequence[str] | None) -> str:
-    return f"the classes {', '.join(classes)}" if classes else "no classes"
+    if not classes:
+        return "no classes"
+    more = ", …" if len(classes) > _CLASSES_SHOWN else ""
+    return f"{len(classes)} classes ({', '.join(classes[:_CLASSES_SHOWN])}{more})"
 
 
 def _check_autoencoder(

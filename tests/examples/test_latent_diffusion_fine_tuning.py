@@ -17,6 +17,7 @@ from PIL import Image
 from latent_diffusion.__main__ import main
 from latent_diffusion.configuration import LatentDiffusionConfig, ModelName
 from latent_diffusion.experiment import LatentDiffusionExperiment
+from latent_diffusion.starting import start_from
 from priordiff import ImagePipeline
 from priordiff.commands import main as priordiff
 from priordiff.fine_tuning import PriorAdapterMixin
@@ -169,6 +170,13 @@ def test_a_model_of_one_s_own_goes_on_with_its_autoencoder(
     run = f"class-diagonal-{tuning}-seed0"
     assert {path.name for path in tmp_path.iterdir()} == {run, "encoded", "report.html"}
     assert quality(tmp_path / run, 0) == pytest.approx(quality(experiment / run, 0), rel=1e-4)
+
+
+def test_a_start_with_other_classes_is_named(experiment: Path) -> None:
+    config = load_config(LatentDiffusionConfig, experiment / "class-isotropic-seed0" / "config.yaml")
+    expected = r"has 2 classes \(round, square\), and this corpus 5 classes \(a, b, c, d, …\)"
+    with pytest.raises(ValueError, match=expected):
+        start_from(experiment / "class-isotropic-seed0", config, torch.nn.Identity(), None, tuple("abcde"))
 
 
 def test_a_start_that_does_not_fit_is_one_line(
