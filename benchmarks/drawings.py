@@ -25,7 +25,7 @@ from torch import Tensor
 from priordiff import ImagePipeline
 from priordiff.commands.models import load_image_model
 from priordiff.experiments.pictures import ImagesConfig, prepare_images
-from priordiff.images import ImageCorpus
+from priordiff.images import ImageCorpus, openmoji_images
 from priordiff.images.metrics import (
     IMAGE_METRICS,
     EfficientNetLite,
@@ -52,12 +52,13 @@ class Drawings:
     """
 
     def __init__(self, class_names: Sequence[str], size: int) -> None:
-        for classes in ("group", "subgroup"):
-            training, held_out = prepare_images(ImagesConfig(size=size, classes=classes))
-            if list(training.class_names) == list(class_names):
-                self.training, self.held_out = training, held_out
-                return
-        raise ValueError(f"the model has {len(class_names)} classes that are not OpenMoji's: choose another")
+        kinds = {openmoji_images(classes=kind).class_names: kind for kind in ("group", "subgroup")}
+        if tuple(class_names) not in kinds:
+            raise ValueError(
+                f"the model has {len(class_names)} classes that are not OpenMoji's: choose another"
+            )
+        config = ImagesConfig(size=size, classes=kinds[tuple(class_names)])
+        self.training, self.held_out = prepare_images(config)
 
     @cached_property
     def network(self) -> EfficientNetLite:
@@ -79,6 +80,11 @@ class Drawings:
         """A classifier of the training drawings."""
         return LinearProbe.fit(self.of_training, self.training.labels)
 
+    @cached_property
+    def nearness(self) -> Tensor:
+        """How far each held-out drawing is from the nearest training drawing."""
+        return nearest_neighbours(self.of_held_out.values, self.of_training).distances
+
     def labels(self, count: int) -> Tensor:
         """Of held-out drawings in an order of chance, in turns."""
         order = torch.randperm(len(self.held_out), generator=torch.Generator().manual_seed(0))
@@ -93,11 +99,10 @@ class Drawings:
             labels: the classes.
         """
         nearest = nearest_neighbours(samples.values, self.of_training).distances
-        usual = nearest_neighbours(self.of_held_out.values, self.of_training).distances
         return {
             **distribution_scores(samples, self.of_held_out),
             "class_accuracy": self.probe.accuracy(of_classes, labels),
-            "near_training": share_near_training(nearest, usual),
+            "near_training": share_near_training(nearest, self.nearness),
         }
 
 

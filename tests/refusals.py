@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Refuse", "refusal_of"]
+__all__ = ["Refuse", "last_error", "refusal_of"]
 
 Refuse = Callable[..., str]
 
@@ -28,3 +28,13 @@ def refusal_of(main: Callable[[Sequence[str]], int], capfd: pytest.CaptureFixtur
         return lines[0]
 
     return run
+
+
+def last_error(
+    main: Callable[[Sequence[str]], int], arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> str:
+    """Runs a command that may have told of its work before, and returns the line with which it must end."""
+    assert main(arguments) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    return line

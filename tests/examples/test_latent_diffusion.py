@@ -24,6 +24,7 @@ from priordiff.experiments import read_scores
 from priordiff.pipelines import Conditioning, enlarged
 from priordiff.training import Draw, load_config, read_metrics
 from tests.examples.tiny import as_overrides
+from tests.refusals import last_error
 
 
 @pytest.fixture(scope="module")
@@ -163,10 +164,8 @@ def test_bad_input_is_one_line(
     message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main([*tiny_images, "--output", str(tmp_path / "run"), *arguments]) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("error: ")
-    assert message in error
+    run = [*tiny_images, "--output", str(tmp_path / "run"), *arguments]
+    assert message in last_error(main, run, capsys)
 
 
 def test_what_is_left_of_an_image_has_its_size_and_mean() -> None:

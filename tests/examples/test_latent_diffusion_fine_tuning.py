@@ -23,6 +23,7 @@ from priordiff.commands import main as priordiff
 from priordiff.fine_tuning import PriorAdapterMixin
 from priordiff.training import load_config, read_metrics
 from tests.examples.tiny import as_overrides
+from tests.refusals import last_error
 
 TUNINGS = ["fine-tuned", "lora"]
 SHORT = ["fine_tuning.num_steps=3", "fine_tuning.evaluate_every=1", "fine_tuning.rank=2"]
@@ -202,10 +203,7 @@ def test_a_start_that_does_not_fit_is_one_line(
     }
     for number, (overrides, message) in enumerate(cases.items()):
         arguments = [*overrides, "compare=[]", "--output", str(tmp_path / str(number))]
-        assert main([*tiny_images, *arguments]) == 2
-        error = capsys.readouterr().err.strip().splitlines()[-1]
-        assert error.startswith("error: ")
-        assert message in error
+        assert message in last_error(main, [*tiny_images, *arguments], capsys)
         assert {path.name for path in (tmp_path / str(number)).glob("*")} <= {"encoded"}  # nothing is trained
 
 

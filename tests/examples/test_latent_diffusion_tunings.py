@@ -22,6 +22,7 @@ from latent_diffusion.fine_tuning import add_lora, check_tuning, merged
 from latent_diffusion.priors import PRIORS
 from latent_diffusion.tuning_report import add_tunings
 from priordiff.report import Report
+from tests.refusals import last_error
 
 
 @pytest.mark.parametrize(
@@ -41,8 +42,8 @@ def test_bad_input_is_one_line(
     message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main([*tiny_images, *arguments, "--output", str(tmp_path / "run")]) == 2
-    assert message in capsys.readouterr().err.strip().splitlines()[-1]
+    run = [*tiny_images, *arguments, "--output", str(tmp_path / "run")]
+    assert message in last_error(main, run, capsys)
 
 
 def test_without_peft_a_lora_is_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
