@@ -154,13 +154,10 @@ class ClassMomentsEstimator(PriorEstimator):
 
     def conclude(self, statistics: Moments) -> None:
         pooled = statistics.pooled()
-        variance, classes = pooled.variance(), self.config.num_classes
         # As rows, of which a class without data needs one.
         weight = torch.where(statistics.count > 0, self.config.shrinkage, 1.0)
         shrunk = replace(statistics)
-        shrunk.merge(
-            Moments(classes, weight, pooled.mean.expand(classes, *pooled.mean.shape[1:]), weight * variance)
-        )
+        shrunk.merge(Moments(self.config.num_classes, weight, pooled.mean, weight * pooled.variance()))
         std = shrunk.variance().sqrt().clamp(min=self.config.floor)
         self.mean.copy_(shrunk.mean.reshape(self.mean.shape))
         self.std.copy_(std.reshape(self.std.shape))
