@@ -8,20 +8,20 @@ from importlib import import_module
 
 __all__ = ["launch"]
 
-_INSTALL = "pip install -e '.[audio,train]' in the repository"
 
-
-def launch(example: str, arguments: Sequence[str] | None) -> int:
+def launch(example: str, extras: str, arguments: Sequence[str] | None) -> int:
     """Runs a command of an example; returns the exit status: 2 after bad input, which is named in one line.
 
     Args:
         example: its folder, which has the `COMMANDS` in a module `command_line`.
+        extras: of the package that it needs.
         arguments: of the command line; None for those of this process.
     """
+    install = f"pip install -e '.[{extras}]' in the repository"
     try:
         from priordiff.command_line import run_command_line
     except ModuleNotFoundError as error:
-        print(f"error: {error}: run {_INSTALL}", file=sys.stderr)
+        print(f"error: {error}: run {install}", file=sys.stderr)
         return 2
     commands = import_module(f"{example}.command_line").COMMANDS
-    return run_command_line(commands, sys.argv[1:] if arguments is None else arguments, _INSTALL)
+    return run_command_line(commands, sys.argv[1:] if arguments is None else arguments, install)

@@ -8,6 +8,7 @@ from pathlib import Path
 from latent_diffusion.fine_tuning import TUNINGS, FineTuningConfig
 from latent_diffusion.priors import BASELINE, PRIORS, priors_of
 from latent_diffusion.sections import (
+    PRETRAINED,
     AutoencoderConfig,
     DiTConfig,
     EstimatorConfig,
@@ -19,7 +20,7 @@ from latent_diffusion.tasks import TASKS
 from latent_diffusion.unet import UNetConfig
 from priordiff.experiments.pictures import ImagesConfig
 from priordiff.report import MOST_MODELS
-from priordiff.training import ADJUSTABLE, TrainingConfig, expect
+from priordiff.training import ADJUSTABLE, AUTO, TrainingConfig, expect
 
 __all__ = ["CONFIGS", "LatentDiffusionConfig", "ModelName"]
 
@@ -152,6 +153,15 @@ class LatentDiffusionConfig:
     def initial_of(self, name: ModelName) -> str | None:
         """The folder of a model, not of this experiment, from which one that is compared goes on."""
         return self.initial if name.tuning and name.task == self.task else None
+
+    @property
+    def autoencoder_folder(self) -> str | None:
+        """That of the autoencoder, or "pretrained"; None if it is trained, or that of `initial`."""
+        folder = self.autoencoder.folder
+        if folder != AUTO:
+            return folder
+        knows = self.initial is None and self.corpus.is_openmoji and self.corpus.style == "color"
+        return PRETRAINED if knows else None
 
     def of(self, name: ModelName) -> LatentDiffusionConfig:
         """The configuration of a model that is compared."""

@@ -16,17 +16,15 @@ from latent_diffusion.configuration import LatentDiffusionConfig
 from latent_diffusion.degrading import Left
 from latent_diffusion.pictures import Pictures
 from latent_diffusion.references import Data
+from latent_diffusion.sections import PRETRAINED
 from latent_diffusion.storing import Store, as_tensor
 from latent_diffusion.tasks import TASKS
 from priordiff.corpora import MappedArray
-from priordiff.models import default_sentence_encoder
+from priordiff.models import SentenceEncoder, default_sentence_encoder
 from priordiff.pipelines import Conditioning, LatentSpace, encode_seen
 from priordiff.pretrained import pretrained_autoencoder
 
-__all__ = ["PRETRAINED", "EncodedImages", "Encodings", "load_autoencoder"]
-
-# In place of a folder.
-PRETRAINED = "pretrained"
+__all__ = ["EncodedImages", "Encodings", "load_autoencoder", "sentence_encoder"]
 
 
 @dataclass(frozen=True)
@@ -115,6 +113,15 @@ def load_autoencoder(folder: Path | str) -> AutoencoderKL:
     return vae.eval().requires_grad_(False).to(PartialState().device)
 
 
+def sentence_encoder() -> SentenceEncoder:
+    """That of the captions, on the device of this process.
+
+    Raises:
+        ImportError: if the extra `captions` is not installed.
+    """
+    return default_sentence_encoder().to(PartialState().device)
+
+
 class Encodings:
     """The images of an experiment in the space of the diffusion, each encoded once for all its models.
 
@@ -193,4 +200,4 @@ class Encodings:
 
 @functools.cache
 def _embed(captions: tuple[str, ...]) -> Tensor:
-    return default_sentence_encoder().to(PartialState().device)(captions).cpu()
+    return sentence_encoder()(captions).cpu()

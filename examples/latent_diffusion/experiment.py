@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL
 
 from latent_diffusion.autoencoding import AutoencoderTask
 from latent_diffusion.configuration import LatentDiffusionConfig, ModelName
-from latent_diffusion.encoding import Encodings, load_autoencoder
+from latent_diffusion.encoding import Encodings, load_autoencoder, sentence_encoder
 from latent_diffusion.estimation import fit_estimator, load_estimator
 from latent_diffusion.fine_tuning import check_tuning
 from latent_diffusion.judging import Judge
@@ -21,7 +21,7 @@ from latent_diffusion.perceptual import decide_perceptual_weight
 from latent_diffusion.pictures import prepare_pictures
 from latent_diffusion.prior_task import PriorTask
 from latent_diffusion.priors import PRIORS
-from latent_diffusion.references import Data
+from latent_diffusion.references import Data, feature_network
 from latent_diffusion.results import write_report
 from latent_diffusion.starting import load_initial, start_from
 from latent_diffusion.task import DiffusionTask
@@ -96,6 +96,7 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
         with_lines = any(TASKS[name.task].has_lines for name in self.config.names)
         pictures = prepare_pictures(self.config.corpus, with_lines)
         data = Data(*pictures, self.config.evaluation.training_images)
+        self._check_judging(data)  # before hours of training rather than after them
         self._check_initial(data)
         return data
 
@@ -128,7 +129,7 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
         """Once it has been trained."""
         if self.config.space == "pixel":
             return None
-        folder, initial = self.config.autoencoder.folder, self.config.initial
+        folder, initial = self.config.autoencoder_folder, self.config.initial
         if folder is not None or initial is None:
             return load_autoencoder(folder or self._autoencoder_run.directory / "model")
         vae = load_initial(initial).vae
@@ -137,7 +138,14 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
     @property
     def _trains_autoencoder(self) -> bool:
         config = self.config
-        return config.space == "latent" and config.autoencoder.folder is None and config.initial is None
+        return config.space == "latent" and config.autoencoder_folder is None and config.initial is None
+
+    def _check_judging(self, data: Data) -> None:
+        feature_network()
+        if any(TASKS[name.task].has_text for name in self.config.names):
+            sentence_encoder()
+        for name in self.config.names:
+            data.check(name.task)
 
     def _check_initial(self, data: Data) -> None:
         """Refuses a start that does not fit, before models are trained that do not need it."""

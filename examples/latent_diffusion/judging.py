@@ -80,8 +80,12 @@ class Judge:
 
     def curve(self, pipeline: ImagePipeline) -> Evaluation:
         """The first measures, on as many samples as the configuration says."""
-        scores = self._scores(self._sample(pipeline, self.config.evaluation.curve_images).images)
-        return Evaluation({name: scores[name] for name in self.task.measures})
+        images = self._sample(pipeline, self.config.evaluation.curve_images).images
+        if self.task.has_image:
+            scores = self._restored(images)
+            return Evaluation({name: scores[name] for name in self.task.measures})
+        features, real = self.references.features(images), self.references.of_validation
+        return Evaluation(distribution_scores(features, real, self.task.measures))
 
     def judge(self, directory: Path) -> dict[str, float]:
         """Scores of a run's exported model, stored in its folder `evaluation/` with what the report shows.
@@ -172,18 +176,25 @@ class Judge:
 
     def _scores(self, images: Tensor, features: ImageFeatures | None = None) -> dict[str, float]:
         """All measures of the task, of samples for the held-out conditioning in turns."""
-        references, rows = self.references, torch.arange(len(images)) % len(self.held_out)
+        references = self.references
         features = references.features(images) if features is None else features
         scores = distribution_scores(features, references.of_validation)
         if self.task.has_image:
-            hidden = None if self._hidden is None else self._hidden[rows]
-            restored = restoration_scores(images, references.targets[rows], feature_network(), hidden=hidden)
-            return {**restored, **scores}
+            return {**self._restored(images), **scores}
         if self.task.has_labels or self.task.has_text:
-            labels = references.validation.images.labels[rows]
-            scores["class_accuracy"] = references.probe.accuracy(features.values, labels)
+            scores |= references.class_accuracy(features.values, self._rows(images))
         distances = nearest_neighbours(features.values, references.of_training.values).distances
         return {**scores, "near_training": share_near_training(distances, references.nearness)}
+
+    def _restored(self, images: Tensor) -> dict[str, float]:
+        """The measures of restored images, one by one."""
+        rows = self._rows(images)
+        hidden = None if self._hidden is None else self._hidden[rows]
+        return restoration_scores(images, self.references.targets[rows], feature_network(), hidden=hidden)
+
+    def _rows(self, images: Tensor) -> Tensor:
+        """The held-out images that samples are for."""
+        return torch.arange(len(images)) % len(self.held_out)
 
     @torch.no_grad()
     def _shown(self, pipeline: ImagePipeline, judged: dict[int, _Judged]) -> Shown:

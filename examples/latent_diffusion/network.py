@@ -43,7 +43,7 @@ def make_network(config: LatentDiffusionConfig, data: EncodedImages, num_classes
     has_labels = data.conditioning.labels is not None
     if config.network == "dit":
         sizes = config.dit
-        transformer = DiTTransformer2DModel(
+        return DiTTransformer2DModel(
             **common,
             out_channels=channels,
             num_layers=sizes.layers,
@@ -53,11 +53,6 @@ def make_network(config: LatentDiffusionConfig, data: EncodedImages, num_classes
             dropout=sizes.dropout,
             num_embeds_ada_norm=num_classes if has_labels else 1,  # and one more, which it has by itself
         )
-        # Which labels are left out is a matter of the data, so that twins leave out the same.
-        for module in transformer.modules():
-            if isinstance(module, LabelEmbedding):
-                module.dropout_prob = 0.0
-        return transformer
     takes_text = config.network == "unet-condition"
     common |= unet_arguments(config.unet, (height, width), "CrossAttn" if takes_text else "Attn")
     common |= {"out_channels": channels, "num_class_embeds": num_classes + 1 if has_labels else None}
@@ -111,12 +106,16 @@ class Denoiser(nn.Module):
     """A network as the training loop calls it.
 
     Args:
-        network: of `make_network`.
+        network: of `make_network`, or one that goes on.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        # Which labels are left out is a matter of the data, so that twins leave out the same.
+        for module in network.modules():
+            if isinstance(module, LabelEmbedding):
+                module.dropout_prob = 0.0
 
     def forward(self, sample: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """What the network predicts, (batch, channels, height, width)."""

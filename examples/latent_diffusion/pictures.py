@@ -70,8 +70,7 @@ def prepare_pictures(config: ImagesConfig, with_lines: bool) -> tuple[Pictures, 
         with_lines: whether line drawings are needed. OpenMoji's coloured drawings have them.
     """
     images = prepare_images(config)
-    is_openmoji = config.directory is None and config.dataset is None and config.style == "color"
-    if not (with_lines and is_openmoji):
+    if not (with_lines and config.is_openmoji and config.style == "color"):
         return Pictures(images[0]), Pictures(images[1])
     lines = prepare_images(replace(config, style="line"))
     return Pictures(images[0], lines[0]), Pictures(images[1], lines[1])

@@ -14,7 +14,13 @@ from latent_diffusion.autoencoding import pixels
 from latent_diffusion.order import spread
 from latent_diffusion.pictures import Pictures, with_telling_lines
 from latent_diffusion.tasks import TASKS
-from priordiff.images.metrics import EfficientNetLite, ImageFeatures, LinearProbe, nearest_neighbours
+from priordiff.images.metrics import (
+    FEWEST_IMAGES,
+    EfficientNetLite,
+    ImageFeatures,
+    LinearProbe,
+    nearest_neighbours,
+)
 
 __all__ = ["Data", "References", "feature_network"]
 
@@ -61,10 +67,27 @@ class References:
         """The held-out images (N, 3, height, width) in [−1, 1]."""
         return pixels(self.validation.images.images())
 
+    def class_accuracy(self, features: Tensor, rows: Tensor) -> dict[str, float]:
+        """How often a classifier of the remembered training images finds the classes of held-out images.
+
+        Nothing if these are all of one class. Held-out classes that none of them has are left out.
+
+        Args:
+            features: (N, D), of samples for the classes.
+            rows: (N,), the held-out images that have them.
+        """
+        if self._probe is None:
+            return {}
+        labels = self.validation.images.labels[rows]
+        known = torch.isin(labels, self._probe.classes)
+        if not known.any():
+            return {}
+        return {"class_accuracy": self._probe.accuracy(features[known], labels[known])}
+
     @cached_property
-    def probe(self) -> LinearProbe:
-        """A classifier that has learned the remembered training images."""
-        return LinearProbe.fit(self.of_training.values, self.remembered.images.labels)
+    def _probe(self) -> LinearProbe | None:
+        labels = self.remembered.images.labels
+        return LinearProbe.fit(self.of_training.values, labels) if len(labels.unique()) > 1 else None
 
     @cached_property
     def nearness(self) -> Tensor:
@@ -110,6 +133,24 @@ class Data:
             task: a key of `TASKS`.
         """
         return self._with_lines if TASKS[task].has_lines else self.all
+
+    def check(self, task: str) -> None:
+        """Refuses a task for which there are too few images to be judged as a set.
+
+        Args:
+            task: a key of `TASKS`.
+
+        Raises:
+            ValueError: if there are.
+        """
+        images = self.of(task)
+        for part, some in {"training": images.training, "held-out": images.validation}.items():
+            if len(some) < FEWEST_IMAGES:
+                raise ValueError(
+                    f"there are {len(some)} {part} images for the task {task}: expected at least "
+                    f"{FEWEST_IMAGES}; corpus.validation_fraction is the share that is held out where images "
+                    "have no such part of their own"
+                )
 
     @cached_property
     def _with_lines(self) -> References:

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass, field
 
 from latent_diffusion.unet import expect_groups
+from priordiff.images.metrics import FEWEST_IMAGES
 from priordiff.pipelines import FILLS, SOLVERS
 from priordiff.training import ADJUSTABLE, TrainingConfig, expect
 
 __all__ = [
+    "PRETRAINED",
     "AutoencoderConfig",
     "DiTConfig",
     "EstimatorConfig",
@@ -18,14 +20,18 @@ __all__ = [
     "SchedulerConfig",
 ]
 
+# In place of the folder of an autoencoder.
+PRETRAINED = "pretrained"
+
 
 @dataclass
 class AutoencoderConfig:
     """Stage 1: diffusers' `AutoencoderKL`, trained here or loaded.
 
     Args:
-        folder: in which one was saved; "pretrained" for the one that comes with the package, null to train
-            one.
+        folder: in which one was saved; "pretrained" for the one that comes with the package, which knows
+            OpenMoji's coloured drawings alone; null to train one; "auto" for the former with these drawings,
+            and the latter with other images.
         channels: of each level, of which each but the last halves height and width.
         layers: residual blocks of a level.
         latent_channels: of the latents.
@@ -190,9 +196,11 @@ class EvaluationConfig:
         return [solver for solver in dict.fromkeys(self.more_solvers) if solver != self.solver]
 
     def __post_init__(self) -> None:
-        images = ("curve_images", "final_images", "training_images", "report_images")
-        for name in ("num_inference_steps", *images, "batch_size"):
+        for name in ("num_inference_steps", "training_images", "report_images", "batch_size"):
             expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
+        for name in ("curve_images", "final_images"):
+            fewest = f"an integer of at least {FEWEST_IMAGES}, for the measures of sets of images"
+            expect(self, name, getattr(self, name) >= FEWEST_IMAGES, fewest)
         solvers = ", ".join(SOLVERS)
         expect(self, "more_solvers", {*self.more_solvers} <= SOLVERS.keys(), f"a list of {solvers}")
         expect(self, "solver", self.solver in (None, *SOLVERS), f"one of {solvers}, or null")

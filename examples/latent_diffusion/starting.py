@@ -126,7 +126,7 @@ def _check_autoencoder(
         )
     if saved is not None and own is not None and not _are_alike(saved, own):
         raise ValueError(
-            f"autoencoder.folder is {config.autoencoder.folder!r}, another autoencoder than that of "
+            f"autoencoder.folder is {config.autoencoder_folder!r}, another autoencoder than that of "
             f"initial={str(folder)!r}: autoencoder.folder=null takes that one"
         )
 

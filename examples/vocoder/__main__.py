@@ -15,7 +15,7 @@ from launcher import launch
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
-    return launch("vocoder", arguments)
+    return launch("vocoder", "audio,train", arguments)
 
 
 if __name__ == "__main__":

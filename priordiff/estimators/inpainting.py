@@ -86,9 +86,12 @@ class InpaintingEstimator(PriorEstimator):
             raise ValueError(
                 "this InpaintingEstimator has not been fitted: call fit(batches of (image, data)) or load one"
             )
-        seen, hidden = self._parts(image)
-        mean, diagonal, factor = self.whole.mean, self.whole.diagonal, self.whole.factor
-        trust = torch.where(hidden, 0.0, diagonal / (diagonal + self.error.square()))
+        # There is no factorisation in half precision.
+        dtype = torch.promote_types(self.error.dtype, torch.float32)
+        fitted = (self.whole.mean, self.whole.diagonal, self.whole.factor, self.error)
+        mean, diagonal, factor, error = (each.to(dtype) for each in fitted)
+        seen, hidden = self._parts(image.to(dtype))
+        trust = torch.where(hidden, 0.0, diagonal / (diagonal + error.square()))
         columns = rearrange(factor, "1 c h w r -> (c h w) r")
         weights = (trust / diagonal).flatten(1)
         precision = torch.einsum("dr, bd, ds -> brs", columns, weights, columns)

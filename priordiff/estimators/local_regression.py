@@ -92,9 +92,11 @@ class LocalRegressionEstimator(PriorEstimator):
                 f"data have shape {tuple(data.shape)}, expected {tuple(expected)} with a conditioning of "
                 f"shape {tuple(conditioning.shape)}"
             )
-        patches = F.unfold(self._padded(conditioning).double(), self.config.kernel_size)
+        # On the CPU, as MPS has no float64.
+        conditioning, data = conditioning.cpu().double(), data.cpu().double()
+        patches = F.unfold(self._padded(conditioning), self.config.kernel_size)
         features = rearrange(F.pad(patches, (0, 0, 0, 1), value=1.0), "b f p -> (b p) f")
-        targets = rearrange(data.double(), "b c h w -> (b h w) c")
+        targets = rearrange(data, "b c h w -> (b h w) c")
         # The targets stand among the features, so that their squares are summed up as well.
         statistics.update(torch.cat([features, targets], dim=1), targets)
 

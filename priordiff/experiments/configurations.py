@@ -44,12 +44,13 @@ def configuration_from(
             raise ValueError(
                 f"--config {arguments.config}: expected one of {known}, or the path of a YAML file"
             )
-    config: Any = load_config(config_class, file, arguments.overrides)
+    chosen = getattr(arguments, choice)
+    # With the others, as it may be that only all of them together make sense.
+    overrides = [*arguments.overrides, *([] if chosen is None else [f"{choice}={chosen}"])]
+    config: Any = load_config(config_class, file, overrides)
     # Not as overrides, which are read as YAML: a folder may be called anything.
     if arguments.data is not None:
         config = replace(config, corpus=replace(config.corpus, directory=arguments.data))
-    if (chosen := getattr(arguments, choice)) is not None:
-        config = replace(config, **{choice: chosen})
     if arguments.compare is not None:
         config = replace(config, compare=list(choices) if arguments.compare else [])
     return config

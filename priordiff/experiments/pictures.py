@@ -61,6 +61,11 @@ class ImagesConfig:
         expect(self, "classes", self.classes in ("group", "subgroup"), "group or subgroup")
         expect(self, "validation_fraction", 0 < self.validation_fraction < 1, "a number between 0 and 1")
 
+    @property
+    def is_openmoji(self) -> bool:
+        """Whether they are OpenMoji's drawings."""
+        return self.directory is None and self.dataset is None
+
 
 def prepare_images(config: ImagesConfig) -> tuple[ImageCorpus, ImageCorpus]:
     """Draw or decode the images on first use, in the main process.
@@ -93,7 +98,7 @@ def prepare_images(config: ImagesConfig) -> tuple[ImageCorpus, ImageCorpus]:
 
 def _sets(config: ImagesConfig) -> dict[str, ImageSet]:
     """The images by the name of the part: all of them, or those of the training and of the validation."""
-    if config.directory is None and config.dataset is None:
+    if config.is_openmoji:
         return {"all": openmoji_images(config.style, config.classes, config.skin_tones)}
     root = _root(config)
     parts = {"training": True, "validation": False}
@@ -116,7 +121,7 @@ def _root(config: ImagesConfig) -> Path:
 
 def _cache(config: ImagesConfig, part: str) -> Path:
     """The folder of one part at one size; no other images share it."""
-    if config.directory is None and config.dataset is None:
+    if config.is_openmoji:
         name = "-".join(["openmoji", config.style, config.classes, *(["tones"] * config.skin_tones)])
         source = Path(config.cache_directory) / "cache" / name
     else:

@@ -71,6 +71,7 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
     """
 
     model_cpu_offload_seq = "unet->vae"
+    _exclude_from_cpu_offload = ["estimator"]  # noqa: RUF012 (small, and perhaps without parameters)
     _optional_components = ["vae", "estimator"]  # noqa: RUF012 (declared so by diffusers)
     _callback_tensor_inputs: ClassVar[list[str]] = list(STEP_TENSORS)
 
@@ -149,7 +150,7 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         Raises:
             ValueError: if it restores no images or takes no mask, one has another size, or hides nothing.
         """
-        config, space, device = self.config, self.latent_space, self.unet.device
+        config, space, device = self.config, self.latent_space, self._execution_device
         given = given_images(images, config.task, config.factor, self.image_size).to(device)
         hidden = given_mask(mask, images, config, self.image_size, device)
         if hidden is None:
@@ -207,10 +208,10 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
             raise ValueError(f"output_type={output_type!r}, expected 'pil', 'np', 'pt' or 'latent'")
         classes, scale = self.config.classes, guidance_scale
         text = text_embeddings(text, prompts, getattr(self.unet.config, "cross_attention_dim", None))
-        conditioning = Conditioning(label_indices(labels, classes), image, text).to(self.unet.device)
+        conditioning = Conditioning(label_indices(labels, classes), image, text).to(self._execution_device)
         more = self.unet.config.in_channels - self.sample_shape[0]
         check_image(image, (more, *self.sample_shape[1:]))
-        batch = size_of_batch(conditioning, num_images, classes)
+        batch = size_of_batch(conditioning, num_images, classes, self.config.task)
         if isinstance(generator, Sequence) and len(generator) != batch:
             raise ValueError(f"generator is a list of {len(generator)} for {batch} images, expected as many")
         scale = self.config.guidance_scale if scale is None else scale
@@ -218,11 +219,12 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
             raise ValueError(f"guidance_scale={scale}, but there is no class or text that could be left out")
         callback = StepCallback.of(callback_on_step_end, callback_on_step_end_tensor_inputs, STEP_TENSORS)
         scheduler, steps = self.scheduler_of_call(num_inference_steps, solver)
-        scheduler.set_timesteps(**steps, device=self.unet.device)
+        scheduler.set_timesteps(**steps, device=self._execution_device)
         samples = sample_images(self, scheduler, conditioning, batch, scale, generator, callback)
         if output_type == "latent":
             images: Any = samples
         else:
             images = self.latent_space.decode(samples)
             images = VaeImageProcessor().postprocess(images.float(), output_type)
+        self.maybe_free_model_hooks()
         return ImagePipelineOutput(images=images) if return_dict else (images,)

@@ -84,22 +84,30 @@ def check_image(image: Tensor | None, shape: tuple[int, int, int]) -> None:
         raise ValueError(f"image has shape {tuple(image.shape)}, expected {expected}")
 
 
-def size_of_batch(conditioning: Conditioning, num_images: int | None, classes: Sequence[str] | None) -> int:
+def size_of_batch(
+    conditioning: Conditioning,
+    num_images: int | None,
+    classes: Sequence[str] | None,
+    task: str | None = None,
+) -> int:
     """How many images are to be sampled.
 
     Args:
         conditioning: of all of them.
         num_images: how many, where nothing else says it.
         classes: of the pipeline.
+        task: of its network.
 
     Raises:
-        ValueError: if what is given disagrees in it, or the labels are missing.
+        ValueError: if what is given disagrees in it, or the labels or texts are missing.
     """
     sizes = {len(part) for part in conditioning.arguments}
     if len(sizes) > 1:
         raise ValueError(f"labels, image and text are of {sorted(sizes)} items, expected as many of each")
     if classes is not None and conditioning.labels is None:
         raise ValueError(f"labels are missing: expected some of {', '.join(classes)}")
+    if task == "text" and conditioning.text is None:
+        raise ValueError("texts are missing: expected prompts, or their embeddings as text")
     batch = sizes.pop() if sizes else 1 if num_images is None else num_images
     if batch < 1 or num_images not in (None, batch):
         raise ValueError(f"num_images={num_images}, expected {max(batch, 1)} or more, as what is given")

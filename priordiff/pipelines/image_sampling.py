@@ -44,18 +44,18 @@ def sample_images(
     Returns:
         (batch, channels, height, width).
     """
-    unet = pipeline.unet
+    unet, device = pipeline.unet, pipeline._execution_device
     # Half precision is enough for networks, not for the sum of many small steps.
     dtype = torch.promote_types(unet.dtype, torch.float32)
     options = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     if isinstance(unet, PriorAdapterMixin):
         unet.follow(scheduler)
-    everywhere = torch.ones(batch, dtype=torch.bool, device=unet.device)
+    everywhere = torch.ones(batch, dtype=torch.bool, device=device)
     dropped = conditioning.without(everywhere, null_label=len(pipeline.config.classes or ()))
     try:
         scheduler.set_prior(prior_of(pipeline.estimator, conditioning, dtype))
         shape = (batch, *pipeline.sample_shape)
-        x = randn_tensor(shape, generator=generator, device=unet.device, dtype=dtype)
+        x = randn_tensor(shape, generator=generator, device=device, dtype=dtype)
         x = x * scheduler.init_noise_sigma
         for step, t in enumerate(pipeline.progress_bar(scheduler.timesteps)):
             model_input = scheduler.scale_model_input(x, t).to(unet.dtype)

@@ -151,3 +151,13 @@ def test_it_says_that_it_has_not_been_fitted_or_cannot_be() -> None:
         InpaintingEstimator(SHAPE, RANK).fit([(torch.ones(2, 3, 3, 4), torch.randn(2, *SHAPE))])
     with pytest.raises(ValueError, match=re.escape("shape=[4, 4], expected (channels, height, width)")):
         InpaintingEstimator((4, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_in_half_precision_it_computes_in_single(dtype: torch.dtype) -> None:
+    estimator, image, _ = fitted()
+    exact = estimator.float()(image[:3].float())
+    prior = estimator.to(dtype)(image[:3].to(dtype))
+    assert prior.mean.dtype == torch.float32
+    torch.testing.assert_close(prior.mean, exact.mean, rtol=0.1, atol=0.1)
+    torch.testing.assert_close(prior.variance(), exact.variance(), rtol=0.1, atol=0.1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import cpu_offload_with_hook
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
@@ -228,3 +229,24 @@ def test_what_was_trained_without_classes_has_none_to_leave_out() -> None:
         pipeline(num_images=2, guidance_scale=2.0)
     with pytest.raises(ValueError, match="num_images=0, expected 1"):
         pipeline(num_images=0)
+
+
+def test_a_model_of_texts_asks_for_them() -> None:
+    sizes = {"in_channels": 4, "out_channels": 4, "cross_attention_dim": 6}
+    unet = UNet2DConditionModel(**UNET, **CROSS, **sizes)
+    pipeline = quiet(ImagePipeline(unet, DDIMScheduler(clip_sample=False), make_vae(), task="text"))
+    with pytest.raises(ValueError, match="texts are missing: expected prompts"):
+        pipeline()
+    assert len(pipeline(text=torch.randn(2, 6), num_inference_steps=2).images) == 2
+
+
+def test_its_parts_may_be_moved_to_the_device_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = make_pipeline(num_inference_steps=2)
+    expected = pipeline(["cat"], generator=torch.Generator().manual_seed(0), output_type="pt").images
+    hooks = [cpu_offload_with_hook(part, "cpu")[1] for part in (pipeline.unet, pipeline.vae)]
+    assert "estimator" in pipeline._exclude_from_cpu_offload, "it has no parameters, which a hook looks for"
+    freed = []
+    monkeypatch.setattr(pipeline, "maybe_free_model_hooks", lambda: freed.append(True))
+    images = pipeline(["cat"], generator=torch.Generator().manual_seed(0), output_type="pt").images
+    assert torch.equal(images, expected)
+    assert (freed, len(hooks)) == ([True], 2)

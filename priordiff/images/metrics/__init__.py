@@ -5,6 +5,7 @@ from priordiff.images.metrics.classification import LinearProbe
 from priordiff.images.metrics.distances import frechet_distance, kernel_distance
 from priordiff.images.metrics.efficientnet import EfficientNetLite
 from priordiff.images.metrics.evaluation import (
+    FEWEST_IMAGES,
     IMAGE_METRICS,
     distribution_scores,
     restoration_scores,
@@ -15,6 +16,7 @@ from priordiff.images.metrics.neighbours import Neighbours, nearest_neighbours, 
 from priordiff.images.metrics.restoration import perceptual_distance, psnr, ssim
 
 __all__ = [
+    "FEWEST_IMAGES",
     "IMAGE_METRICS",
     "EfficientNetLite",
     "FeatureNetwork",

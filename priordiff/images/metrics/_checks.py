@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["check_features", "check_images", "check_labels", "check_pair"]
+__all__ = ["check_features", "check_images", "check_labels", "check_pair", "check_sets"]
 
 _ROUNDING = 1e-5  # of a conversion from 8 bits in float32
 
@@ -61,6 +61,12 @@ def check_features(features: Tensor, name: str, least: int = 1, width: int | Non
         raise ValueError(
             f"features of {name} hold {broken} NaN or infinite values: expected finite numbers only"
         )
+
+
+def check_sets(samples: Tensor, reference: Tensor, least: int) -> None:
+    """Raises a ValueError unless these are finite features of enough images each, of one network."""
+    check_features(samples, "samples", least)
+    check_features(reference, "reference images", least, samples.shape[1])
 
 
 def check_labels(labels: Tensor, count: int) -> None:

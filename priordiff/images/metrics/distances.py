@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from priordiff.images.metrics._checks import check_features
+from priordiff.images.metrics._checks import check_sets
 from priordiff.images.metrics._pairs import blocks, in_double
 
-__all__ = ["frechet_distance", "kernel_distance"]
+__all__ = [
+    "Spread",
+    "frechet_between",
+    "frechet_distance",
+    "kernel_between",
+    "kernel_distance",
+    "mean_kernel",
+]
+
+
+class Spread(NamedTuple):
+    """The Gaussian of a set of features.
+
+    Attributes:
+        mean: (D,).
+        root: A of the covariance AᵀA, with as few rows as possible.
+    """
+
+    mean: Tensor
+    root: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Spread:
+        """That of features (N, D)."""
+        features = in_double(features)
+        mean = features.mean(0)
+        root = (features - mean) / (len(features) - 1) ** 0.5
+        if len(root) > root.shape[1]:
+            root = torch.linalg.qr(root, mode="r").R
+        return cls(mean, root)
 
 
 def frechet_distance(samples: Tensor, reference: Tensor) -> float:
@@ -38,11 +69,15 @@ def frechet_distance(samples: Tensor, reference: Tensor) -> float:
         >>> round(frechet_distance(real + 0.5, real), 3)  # a shift by 0.5 in 8 dimensions
         2.0
     """
-    _check_sets(samples, reference)
-    (mean, root), (other_mean, other_root) = _mean_and_root(samples), _mean_and_root(reference)
-    means = (mean - other_mean).square().sum()
-    traces = root.square().sum() + other_root.square().sum()
-    shared = torch.linalg.svdvals(root @ other_root.T).sum()
+    check_sets(samples, reference, least=2)
+    return frechet_between(Spread.of(samples), Spread.of(reference))
+
+
+def frechet_between(left: Spread, right: Spread) -> float:
+    """`frechet_distance` of two sets of which the means and covariances are known."""
+    means = (left.mean - right.mean).square().sum()
+    traces = left.root.square().sum() + right.root.square().sum()
+    shared = torch.linalg.svdvals(left.root @ right.root.T).sum()
     return float((means + traces - 2 * shared).clamp_min(0))
 
 
@@ -66,29 +101,19 @@ def kernel_distance(samples: Tensor, reference: Tensor) -> float:
         >>> kernel_distance(real + 1, real) > 1
         True
     """
-    _check_sets(samples, reference)
+    check_sets(samples, reference, least=2)
+    return kernel_between(samples, reference, mean_kernel(samples), mean_kernel(reference))
+
+
+def kernel_between(samples: Tensor, reference: Tensor, within_samples: float, within: float) -> float:
+    """`kernel_distance` of two sets of which the mean kernels are known."""
     x, y = in_double(samples), in_double(reference)
-    between = _kernel_sum(x, y) / (len(x) * len(y))
-    return _mean_within(x) + _mean_within(y) - 2 * between
+    return within_samples + within - 2 * _kernel_sum(x, y) / (len(x) * len(y))
 
 
-def _check_sets(samples: Tensor, reference: Tensor) -> None:
-    check_features(samples, "samples", least=2)
-    check_features(reference, "reference images", least=2, width=samples.shape[1])
-
-
-def _mean_and_root(features: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean, and A of the covariance AᵀA with as few rows as possible."""
-    features = in_double(features)
-    mean = features.mean(0)
-    root = (features - mean) / (len(features) - 1) ** 0.5
-    if len(root) > root.shape[1]:
-        root = torch.linalg.qr(root, mode="r").R
-    return mean, root
-
-
-def _mean_within(x: Tensor) -> float:
-    """Mean of the kernel over all pairs of two different rows."""
+def mean_kernel(features: Tensor) -> float:
+    """Mean of the kernel over all pairs of two different rows of features (N, D)."""
+    x = in_double(features)
     alone = (x.square().mean(1) + 1).pow(3).sum().item()
     return (_kernel_sum(x, x) - alone) / (len(x) * (len(x) - 1))
 

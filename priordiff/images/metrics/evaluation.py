@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
 
 from priordiff._metric import Metric
-from priordiff.images.metrics._checks import check_pair
-from priordiff.images.metrics.distances import frechet_distance, kernel_distance
+from priordiff.images.metrics._checks import check_pair, check_sets
+from priordiff.images.metrics.distances import frechet_between, kernel_between
 from priordiff.images.metrics.features import FeatureNetwork, ImageFeatures
-from priordiff.images.metrics.manifold import precision_recall
+from priordiff.images.metrics.manifold import NEIGHBOURS, share_within
 from priordiff.images.metrics.restoration import perceptual_distance, psnr, ssim
 
-__all__ = ["IMAGE_METRICS", "distribution_scores", "restoration_scores"]
+__all__ = ["FEWEST_IMAGES", "IMAGE_METRICS", "distribution_scores", "restoration_scores"]
+
+FEWEST_IMAGES = NEIGHBOURS + 1
+"""On either side of `distribution_scores`."""
 
 IMAGE_METRICS = {
     "frechet": Metric("Fréchet distance", "", "lower"),
@@ -30,7 +36,23 @@ IMAGE_METRICS = {
 `share_near_training`."""
 
 
-def distribution_scores(samples: ImageFeatures, reference: ImageFeatures) -> dict[str, float]:
+_OF_SETS: Mapping[str, Callable[[ImageFeatures, ImageFeatures], float]] = MappingProxyType(
+    {
+        "frechet": lambda samples, reference: frechet_between(samples.spread, reference.spread),
+        "kernel": lambda samples, reference: kernel_between(
+            samples.values, reference.values, samples.mean_kernel, reference.mean_kernel
+        ),
+        "precision": lambda samples, reference: share_within(
+            samples.values, reference.values, reference.radii
+        ),
+        "recall": lambda samples, reference: share_within(reference.values, samples.values, samples.radii),
+    }
+)
+
+
+def distribution_scores(
+    samples: ImageFeatures, reference: ImageFeatures, names: Iterable[str] = tuple(_OF_SETS)
+) -> dict[str, float]:
     """Compares generated images with real ones as two sets.
 
     `frechet` and `kernel` are distances, `precision` and `recall` shares. They are comparable at equal
@@ -40,6 +62,7 @@ def distribution_scores(samples: ImageFeatures, reference: ImageFeatures) -> dic
     Args:
         samples: of M generated images.
         reference: of N real images.
+        names: which of the four; all by default.
 
     Raises:
         ValueError: fewer than four images on one side, or features of different networks.
@@ -54,13 +77,8 @@ def distribution_scores(samples: ImageFeatures, reference: ImageFeatures) -> dic
         raise ValueError(
             f"features are of {samples.network!r} and {reference.network!r}: expected those of one network"
         )
-    shares = precision_recall(samples.values, reference.values)
-    return {
-        "frechet": frechet_distance(samples.values, reference.values),
-        "kernel": kernel_distance(samples.values, reference.values),
-        "precision": shares.precision,
-        "recall": shares.recall,
-    }
+    check_sets(samples.values, reference.values, least=FEWEST_IMAGES)
+    return {name: _OF_SETS[name](samples, reference) for name in names}
 
 
 def restoration_scores(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from priordiff.images.metrics._checks import check_features, check_images
+from priordiff.images.metrics.distances import Spread, mean_kernel
+from priordiff.images.metrics.manifold import radii
 
 __all__ = ["FeatureNetwork", "ImageFeatures"]
 
@@ -33,7 +36,7 @@ class ImageFeatures:
     """The features of images, real or generated, and the name of the network that computed them.
 
     Those of the training images or of the real ones are computed once and compared with the samples of every
-    model.
+    model; so is what the measures need of them alone.
 
     Attributes:
         values: (N, D), one row for each image.
@@ -57,6 +60,21 @@ class ImageFeatures:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @cached_property
+    def spread(self) -> Spread:
+        """Their mean and covariance, for the Fréchet distance."""
+        return Spread.of(self.values)
+
+    @cached_property
+    def mean_kernel(self) -> float:
+        """How alike they are on average, for the kernel distance."""
+        return mean_kernel(self.values)
+
+    @cached_property
+    def radii(self) -> Tensor:
+        """The balls around them, for precision and recall."""
+        return radii(self.values)
 
     @classmethod
     def of(cls, images: Tensor, network: FeatureNetwork, batch_size: int = 16) -> ImageFeatures:

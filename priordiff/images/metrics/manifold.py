@@ -7,10 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from priordiff.images.metrics._checks import check_features
+from priordiff.images.metrics._checks import check_sets
 from priordiff.images.metrics._pairs import blocks, in_double
 
-__all__ = ["PrecisionRecall", "precision_recall"]
+__all__ = ["NEIGHBOURS", "PrecisionRecall", "precision_recall", "radii", "share_within"]
+
+NEIGHBOURS = 3
 
 
 class PrecisionRecall(NamedTuple):
@@ -25,7 +27,7 @@ class PrecisionRecall(NamedTuple):
     recall: float
 
 
-def precision_recall(samples: Tensor, reference: Tensor, neighbours: int = 3) -> PrecisionRecall:
+def precision_recall(samples: Tensor, reference: Tensor, neighbours: int = NEIGHBOURS) -> PrecisionRecall:
     """Improved precision and recall of Kynkäänniemi et al. (NeurIPS 2019).
 
     From "Improved Precision and Recall Metric for Assessing Generative Models", eq. 1 and 2: a set's manifold
@@ -50,22 +52,22 @@ def precision_recall(samples: Tensor, reference: Tensor, neighbours: int = 3) ->
     """
     if neighbours < 1:
         raise ValueError(f"neighbours is {neighbours}: expected at least 1")
-    check_features(samples, "samples", least=neighbours + 1)
-    check_features(reference, "reference images", least=neighbours + 1, width=samples.shape[1])
-    x, y = in_double(samples), in_double(reference)
+    check_sets(samples, reference, least=neighbours + 1)
     return PrecisionRecall(
-        precision=_share_within(x, y, _radii(y, neighbours)),
-        recall=_share_within(y, x, _radii(x, neighbours)),
+        precision=share_within(samples, reference, radii(reference, neighbours)),
+        recall=share_within(reference, samples, radii(samples, neighbours)),
     )
 
 
-def _radii(features: Tensor, neighbours: int) -> Tensor:
+def radii(features: Tensor, neighbours: int = NEIGHBOURS) -> Tensor:
     """Distance of each to its k-th nearest neighbour; the nearest of all is itself."""
-    radii = (torch.cdist(rows, features).kthvalue(neighbours + 1).values for rows in blocks(features))
-    return torch.cat(list(radii))
+    features = in_double(features)
+    distances = (torch.cdist(rows, features).kthvalue(neighbours + 1).values for rows in blocks(features))
+    return torch.cat(list(distances))
 
 
-def _share_within(points: Tensor, centres: Tensor, radii: Tensor) -> float:
+def share_within(points: Tensor, centres: Tensor, reach: Tensor) -> float:
     """Share of the points that lie in at least one ball."""
-    inside = ((torch.cdist(rows, centres) <= radii).any(1) for rows in blocks(points))
+    points, centres = in_double(points), in_double(centres)
+    inside = ((torch.cdist(rows, centres) <= reach).any(1) for rows in blocks(points))
     return torch.cat(list(inside)).double().mean().item()
