@@ -58,7 +58,8 @@ def main() -> None:
         pictures["given"] = in_8_bits(given)
     pictures["true image" if task.has_image else "held out"] = in_8_bits(originals.images)
     pictures["mean of the prior"] = first.mean
-    pictures["its std"] = first.std
+    if float(first.std.max() - first.std.min()) > 1e-3:  # the same everywhere, it would be no picture
+        pictures["its std"] = first.std
     for name, each in shown.items():
         for steps in arguments.steps:
             pictures[f"{name}, {steps}"] = each.samples[steps]
@@ -83,7 +84,7 @@ def _draw(pictures: dict[str, Any], titles: list[str], file: Path) -> None:
                 axes.imshow(picture.permute(1, 2, 0), interpolation="antialiased")
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
     for axes, title in zip(grid[0], titles, strict=False):
-        axes.set_title(title.replace("-", "-\n", 1), fontsize=7)
+        axes.set_title(title.replace("-", "-\n", 1) if len(title) > 11 else title, fontsize=7)
     figure.savefig(file, dpi=90)
 
 
