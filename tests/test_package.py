@@ -62,7 +62,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "audio": ({"files", "corpora"}, {"diffusers", "accelerate"}),
     "images": ({"files", "corpora"}, {"diffusers", "torchaudio", "accelerate"}),
     "pipelines": (
-        {"priors", "estimators", "schedulers", "fine_tuning", "losses", "models", "audio"},
+        {"priors", "estimators", "schedulers", "fine_tuning", "losses", "models", "audio", "images"},
         {"accelerate"},
     ),
     "pretrained": ({"pipelines"}, {"accelerate"}),

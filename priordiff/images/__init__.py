@@ -7,6 +7,7 @@ from priordiff.images.files import IMAGE_EXTENSIONS, read_image, read_mask, to_s
 from priordiff.images.folders import folder_images, image_files
 from priordiff.images.idx import holds_idx, idx_images
 from priordiff.images.openmoji import Drawing, openmoji_drawings, openmoji_images
+from priordiff.images.pixels import painted, to_rgb, transparent
 from priordiff.images.sets import ImageRecord, ImageSet, ImageSource
 from priordiff.images.splits import split
 from priordiff.images.svg import render_svg
@@ -26,10 +27,13 @@ __all__ = [
     "image_files",
     "openmoji_drawings",
     "openmoji_images",
+    "painted",
     "read_image",
     "read_mask",
     "render_svg",
     "split",
+    "to_rgb",
     "to_square",
     "torchvision_images",
+    "transparent",
 ]

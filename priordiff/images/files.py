@@ -14,6 +14,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from priordiff.corpora import check_readable
+from priordiff.images.pixels import painted, to_rgb, transparent
 
 __all__ = ["IMAGE_EXTENSIONS", "read_image", "read_mask", "to_square"]
 
@@ -32,9 +33,7 @@ IMAGE_EXTENSIONS = (
 )
 """File names that end so are images."""
 
-_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
-_MIDDLE = 128  # of 8 bits
-_LARGEST_16_BIT = 65535
+_WHITE = (255, 255, 255)
 
 
 def read_image(path: str | os.PathLike[str], size: int, background: tuple[int, int, int] = _WHITE) -> Tensor:
@@ -99,20 +98,14 @@ def read_mask(
         [[True, False], [True, False]]
     """
     with _opened(Path(picture)) as image:
-        upright = ImageOps.exif_transpose(image)
-        # Of the kinds without a transparent colour, Pillow can not convert all.
-        opaque = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
+        hidden = transparent(image)
     if mask is not None:
         with _opened(Path(mask)) as image:
-            drawn = _to_rgb(ImageOps.exif_transpose(image), _BLACK).convert("L")
-        if drawn.size != upright.size:
-            sizes = [f"{width} × {height}" for width, height in (drawn.size, upright.size)]
+            drawn = painted(image)
+        if drawn.size != hidden.size:
+            sizes = [f"{width} × {height}" for width, height in (drawn.size, hidden.size)]
             raise ValueError(f"the mask {mask} has {sizes[0]} pixels, expected {sizes[1]} as {picture} has")
-        hidden = drawn.point(lambda value: 255 * (value >= _MIDDLE))
-    elif opaque is not None:
-        hidden = opaque.point(lambda value: 255 * (value < _MIDDLE))
-    else:
-        hidden = Image.new("L", upright.size)
+        hidden = drawn
     square = ImageOps.fit(hidden, (size, size), Image.Resampling.BOX)
     return torch.from_numpy(np.array(square) > 0)[None]
 
@@ -136,8 +129,7 @@ def to_square(image: Image.Image, size: int, background: tuple[int, int, int] = 
         tensor([[255, 255],
                 [255, 255]], dtype=torch.uint8)
     """
-    upright = ImageOps.exif_transpose(image)
-    square = ImageOps.fit(_to_rgb(upright, background), (size, size), Image.Resampling.BICUBIC)
+    square = ImageOps.fit(to_rgb(image, background), (size, size), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
 
 
@@ -167,29 +159,6 @@ def _strictly() -> Iterator[None]:
             yield
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
-
-
-def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        backdrop = Image.new("RGBA", image.size, (*background, 255))
-        image = Image.alpha_composite(backdrop, image.convert("RGBA"))
-    return image.convert("RGB")
-
-
-def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Grey values of more bits than eight: integers of 16 bits, and floats of 0 to 1 or 0 to 255."""
-    low, high = values.min(), values.max()
-    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= _LARGEST_16_BIT:
-        scale = 255 / _LARGEST_16_BIT
-    elif low >= 0 and high <= 255:
-        scale = 255 if high <= 1 else 1
-    else:
-        raise ValueError(
-            f"its values are {low} to {high}, expected integers of 16 bits, or floats of 0 to 1 or 0 to 255"
-        )
-    return np.rint(values.astype(np.float64) * scale).astype(np.uint8)
 
 
 def _reason(error: Exception) -> str:

@@ -142,13 +142,15 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         """What a call takes as `image`, made of the images that are to be restored.
 
         Args:
-            images: of `given_size`, (batch, 3, height, width) in [−1, 1], or images of Pillow. Those that are
-                to be coloured lose what colours they have.
+            images: of `given_size`, (batch, 3, height, width) in [−1, 1], or images of Pillow of any mode,
+                which become RGB as by [`to_rgb`][priordiff.images.to_rgb]: upright, and white where they are
+                transparent. Those that are to be coloured lose what colours they have.
             mask: for inpainting, 1 where an image is to be made anew, (batch, 1, height, width), or images of
                 Pillow, white there; one is for all. Without it, what is transparent in images of Pillow.
 
         Raises:
-            ValueError: if it restores no images or takes no mask, one has another size, or hides nothing.
+            ValueError: if it restores no images or takes no mask, one has another size or other values, or
+                hides nothing.
         """
         config, space, device = self.config, self.latent_space, self._execution_device
         given = given_images(images, config.task, config.factor, self.image_size).to(device)

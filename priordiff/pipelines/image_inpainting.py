@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
+from priordiff.images import painted, transparent
 from priordiff.pipelines.image_restoration import FILLS, images_of_pillow
 from priordiff.pipelines.latents import LatentSpace
 
 __all__ = ["encode_seen", "filled", "given_mask", "mask_in_cells"]
-
-_MIDDLE = 128  # of 8 bits
 
 
 def filled(images: Tensor, hidden: Tensor, fill: str) -> Tensor:
@@ -87,7 +87,7 @@ def given_mask(
 
     Args:
         mask: bool or numbers in [0, 1], (batch, 1, height, width), or an image of Pillow, or a list of them:
-            hidden is where it is True, 1 or white. One is for all images.
+            hidden is where it is True, 1 or lighter than middle grey. One is for all images.
         images: that it is for. If these are of Pillow, and there is no mask, what is transparent is hidden.
         config: of the pipeline, with its `task`, `fill` and `margin`.
         size: height and width.
@@ -127,14 +127,13 @@ def _hidden(mask: Any | None, images: Any, size: tuple[int, int]) -> Tensor:
     if isinstance(mask, Tensor):
         return _checked(mask, size)
     if mask is not None:
-        grey = [np.array(image.convert("L")) for image in images_of_pillow(mask, size, "a mask")]
-        return _stacked([each >= _MIDDLE for each in grey])
+        return _stacked(images_of_pillow(mask, size, painted, "a mask"))
     if isinstance(images, Tensor):
         raise ValueError(
             f"mask is missing: expected one of shape (batch, 1, {size[0]}, {size[1]}), "
             "1 where images are hidden"
         )
-    return _stacked([_transparent(image) for image in images_of_pillow(images, size)])
+    return _stacked(images_of_pillow(images, size, transparent))
 
 
 def _checked(mask: Tensor, size: tuple[int, int]) -> Tensor:
@@ -150,11 +149,5 @@ def _checked(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return mask >= 0.5
 
 
-def _transparent(image: Any) -> np.ndarray:
-    if not image.has_transparency_data:
-        return np.zeros((image.height, image.width), dtype=bool)
-    return np.array(image.convert("RGBA").getchannel("A")) < _MIDDLE
-
-
-def _stacked(masks: Sequence[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(masks))[:, None]
+def _stacked(masks: Sequence[Image.Image]) -> Tensor:
+    return torch.from_numpy(np.stack([np.asarray(mask) > 0 for mask in masks]))[:, None]

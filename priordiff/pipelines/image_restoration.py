@@ -8,7 +8,10 @@ from typing import Any
 
 import torch.nn.functional as F
 from diffusers.image_processor import VaeImageProcessor
+from PIL import Image, ImageOps
 from torch import Tensor
+
+from priordiff.images import to_rgb
 
 __all__ = [
     "FILLS",
@@ -57,6 +60,9 @@ def in_grey(images: Tensor) -> Tensor:
     weights = images.new_tensor(_LUMA)[:, None, None]
     return (weights * images).sum(1, keepdim=True).expand(-1, 3, -1, -1)
 
+
+_FROM_8_BITS = "of 8 bits, that is images / 127.5 - 1"
+_ROUNDING = 1e-2  # by which values may exceed their range, as those of half precision do
 
 # From images as a user has them, and the factor, to images of the size of those that are made.
 RESTORATIONS: Mapping[str, Callable[[Tensor, int], Tensor]] = MappingProxyType(
@@ -111,44 +117,77 @@ def given_images(images: Any, task: str | None, factor: int | None, size: tuple[
     """Images that are to be restored, in the size of those that are made of them and in [−1, 1].
 
     Args:
-        images: (batch, 3, height, width) in [−1, 1], or an image of Pillow, or a list of them.
+        images: (batch, 3, height, width) in [−1, 1], or an image of Pillow of any mode, or a list of them;
+            what is transparent is white.
         task: of the pipeline.
         factor: by which it enlarges; None if it does not.
         size: height and width of what it makes.
 
     Raises:
-        ValueError: if the task is none of `RESTORATIONS`, or the images have another size than `given_size`.
+        ValueError: if the task is none of `RESTORATIONS`, or the images have another size than `given_size`,
+            or other values.
     """
     height, width = given_size(task, factor, size)
     if isinstance(images, Tensor):
         tensor = images
     else:
-        pictures = images_of_pillow(images, (height, width))
-        arrays = VaeImageProcessor.pil_to_numpy([picture.convert("RGB") for picture in pictures])
+        pictures = images_of_pillow(images, (height, width), to_rgb)
+        arrays = VaeImageProcessor.pil_to_numpy(pictures)
         tensor = VaeImageProcessor.normalize(VaeImageProcessor.numpy_to_pt(arrays))
     if tensor.dim() != 4 or tuple(tensor.shape[1:]) != (3, height, width):
         raise ValueError(
             f"images have shape {tuple(tensor.shape)}, expected (batch, 3, {height}, {width}): "
             "scale them to that size"
         )
+    _check_values(tensor)
     return RESTORATIONS[str(task)](tensor, factor or 1)
 
 
-def images_of_pillow(images: Any, size: tuple[int, int], called: str = "an image") -> list[Any]:
+def images_of_pillow(
+    images: Any,
+    size: tuple[int, int],
+    convert: Callable[[Image.Image], Image.Image],
+    called: str = "an image",
+) -> list[Image.Image]:
     """Images of Pillow that a caller gives, one or several, of the size that they must have.
 
     Args:
-        images: one, or a sequence of them.
+        images: one, or a sequence of them; they are turned as their EXIF orientation says.
         size: height and width.
+        convert: what is made of each.
         called: what messages call one.
 
     Raises:
-        ValueError: if one has another size.
+        ValueError: if there are none, one is no image of Pillow or has another size, or can't be converted.
     """
-    pictures = list(images) if isinstance(images, Sequence) else [images]
-    for picture in pictures:
-        if picture.size != size[::-1]:
-            raise ValueError(
-                f"{called} has {picture.size} pixels, expected {size[::-1]}: scale it to that size"
-            )
-    return pictures
+    pictures = list(images) if isinstance(images, Sequence) and not isinstance(images, str) else [images]
+    if not pictures:
+        raise ValueError(f"there are no images, expected {called} at least")
+    return [_converted(picture, size, convert, called) for picture in pictures]
+
+
+def _converted(
+    picture: Any, size: tuple[int, int], convert: Callable[[Image.Image], Image.Image], called: str
+) -> Image.Image:
+    if not isinstance(picture, Image.Image):
+        raise ValueError(
+            f"{called} is of type {type(picture).__name__}, expected images of Pillow, or one tensor of all"
+        )
+    upright = ImageOps.exif_transpose(picture)
+    if upright.size != size[::-1]:
+        raise ValueError(f"{called} has {upright.size} pixels, expected {size[::-1]}: scale it to that size")
+    try:
+        return convert(upright)
+    except ValueError as error:
+        raise ValueError(f"{called} cannot be used: {error}") from error
+
+
+def _check_values(images: Tensor) -> None:
+    if not len(images):
+        raise ValueError("there are no images, expected a batch of at least one")
+    if not images.is_floating_point():
+        raise ValueError(f"images have dtype {images.dtype}, expected floating-point numbers: {_FROM_8_BITS}")
+    # Also an error for NaN, which compares as False.
+    if not bool((images.abs() <= 1 + _ROUNDING).all()):
+        low, high = images.min().item(), images.max().item()
+        raise ValueError(f"images have values from {low:.4g} to {high:.4g}, expected -1 to 1: {_FROM_8_BITS}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
@@ -83,6 +84,38 @@ def test_images_and_masks_of_pillow_are_as_good_as_tensors() -> None:
     torch.testing.assert_close(pipeline.conditioning_of(pictures), expected, rtol=1e-5, atol=1e-5)
 
 
+def masks_of_every_kind() -> dict[str, Image.Image]:
+    """Masks of 16 × 16 pixels that hide the left half, by what is special about them."""
+    left = (half()[0, 0].numpy() * 255).astype(np.uint8)
+    white = Image.new("LA", (16, 16), (255, 0))
+    white.paste((255, 255), (0, 0, 8, 16))
+    turned = Image.fromarray(left.T[::-1].copy())
+    turned.getexif()[0x0112] = 6
+    return {
+        "transparent": white,
+        "16-bit": Image.fromarray((left > 0) * np.uint16(40_000) + np.uint16(300)),
+        "float": Image.fromarray(left.astype(np.float32) / 255),
+        "one-bit": Image.fromarray(left).convert("1"),
+        "turned": turned,
+    }
+
+
+@pytest.mark.parametrize("kind", masks_of_every_kind())
+def test_a_mask_of_pillow_may_be_of_any_kind(kind: str) -> None:
+    pipeline, images = inpainting(), some_images(1)
+    expected = pipeline.conditioning_of(images, half())
+    assert torch.equal(pipeline.conditioning_of(images, masks_of_every_kind()[kind]), expected)
+
+
+def test_a_transparent_hole_is_turned_with_its_picture() -> None:
+    pipeline, image = inpainting(), some_images(1)
+    picture = in_pillow(image[0])
+    picture.putalpha(masks_of_every_kind()["one-bit"].convert("L").point(lambda value: 255 - value))
+    lying = picture.transpose(Image.Transpose.ROTATE_90)
+    lying.getexif()[0x0112] = 6
+    assert torch.equal(pipeline.conditioning_of(lying), pipeline.conditioning_of(picture))
+
+
 def test_a_saved_pipeline_knows_how_holes_are_filled(tmp_path: Path) -> None:
     pipeline, images = inpainting(fill="grey", margin=2), some_images()
     pipeline.save_pretrained(tmp_path)
@@ -115,8 +148,20 @@ def test_what_is_seen_is_encoded_as_the_pipeline_does() -> None:
             [Image.new("L", (8, 16))],
             r"a mask has \(8, 16\) pixels, expected \(16, 16\): scale it to that size",
         ),
+        (np.zeros((1, 1, 16, 16)), "a mask is of type ndarray, expected images of Pillow, or one tensor"),
     ],
-    ids=["none", "size", "dimensions", "range", "nan", "nothing", "nothing-of-one", "number", "pillow"],
+    ids=[
+        "none",
+        "size",
+        "dimensions",
+        "range",
+        "nan",
+        "nothing",
+        "nothing-of-one",
+        "number",
+        "pillow",
+        "array",
+    ],
 )
 def test_masks_that_do_not_fit_are_named(mask: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):

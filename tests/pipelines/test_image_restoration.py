@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,7 @@ from diffusers import DDIMScheduler, DiffusionPipeline
 from PIL import Image
 
 from priordiff import ImagePipeline
+from priordiff.images import to_square
 from priordiff.pipelines import RESTORATIONS, enlarged, in_grey
 from tests.pipelines.test_image import make_unet, make_vae, quiet
 
@@ -36,6 +39,42 @@ def test_images_of_pillow_are_as_good_as_tensors() -> None:
     tensor = pixels.permute(2, 0, 1)[None] / 127.5 - 1
     expected = super_resolution().conditioning_of(tensor)
     torch.testing.assert_close(super_resolution().conditioning_of([image]), expected, rtol=1e-5, atol=1e-5)
+
+
+def drawings_of_every_kind() -> dict[str, Image.Image]:
+    """Lines and ramps of 4 × 4 pixels, by what is special about them."""
+    ramp = np.arange(16, dtype=np.uint8).reshape(4, 4) * 17
+    lines = Image.new("LA", (4, 4), (0, 0))
+    lines.paste((0, 255), (1, 0, 2, 4))
+    palette = Image.fromarray(ramp).quantize(16)
+    palette.info["transparency"] = 3
+    turned = Image.fromarray(ramp)
+    turned.getexif()[0x0112] = 6
+    return {
+        "transparent": lines,
+        "palette": palette,
+        "16-bit": Image.fromarray(ramp.astype(np.uint16) * 257),
+        "float": Image.fromarray(ramp.astype(np.float32) / 255),
+        "cmyk": Image.fromarray(ramp).convert("CMYK"),
+        "turned": turned,
+    }
+
+
+@pytest.mark.parametrize("kind", drawings_of_every_kind())
+def test_images_of_pillow_of_any_kind_are_those_that_are_read_from_files(kind: str) -> None:
+    picture = drawings_of_every_kind()[kind]
+    expected = super_resolution().conditioning_of(to_square(picture, 4)[None] / 127.5 - 1)
+    torch.testing.assert_close(super_resolution().conditioning_of(picture), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_image_that_lies_is_measured_as_it_stands() -> None:
+    pipeline = super_resolution()
+    pipeline.unet.register_to_config(sample_size=[8, 4])
+    lying = Image.new("RGB", (4, 2))
+    with pytest.raises(ValueError, match=r"an image has \(4, 2\) pixels, expected \(2, 4\)"):
+        pipeline.conditioning_of(lying)
+    lying.getexif()[0x0112] = 6
+    assert pipeline.conditioning_of(lying).shape == (1, 4, 8, 4)
 
 
 def test_a_saved_pipeline_knows_what_it_restores(tmp_path: Path) -> None:
@@ -83,3 +122,28 @@ def test_images_of_another_size_and_pipelines_without_any_are_refused() -> None:
         plain.conditioning_of(torch.zeros(1, 3, 8, 8))
     with pytest.raises(ValueError, match="factor=0, expected an integer of at least 1"):
         super_resolution(factor=0)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), r"images have dtype torch.uint8, .* images / 127.5 - 1"),
+        (torch.full((1, 3, 4, 4), 255.0), "values from 255 to 255, expected -1 to 1: .* images / 127.5 - 1"),
+        (torch.full((1, 3, 4, 4), torch.nan), "images have values from nan to nan, expected -1 to 1"),
+        (torch.zeros(0, 3, 4, 4), "there are no images, expected a batch of at least one"),
+        ([], "there are no images, expected an image at least"),
+        (np.zeros((1, 3, 4, 4)), "an image is of type ndarray, expected images of Pillow, or one tensor"),
+        ("picture.png", "an image is of type str, expected images of Pillow"),
+        (Image.new("F", (4, 4), -1.0), "an image cannot be used: its values are -1.0 to -1.0, expected"),
+    ],
+    ids=["dtype", "range", "nan", "empty", "none", "array", "path", "floats"],
+)
+def test_images_of_other_values_and_types_are_named(images: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        super_resolution().conditioning_of(images)
+
+
+def test_images_of_half_precision_are_taken() -> None:
+    images = torch.tensor([-1.0, 1.0]).repeat(2).expand(1, 3, 4, 4)
+    given, expected = (super_resolution().conditioning_of(each) for each in (images.half(), images))
+    torch.testing.assert_close(given.float(), expected, rtol=1e-2, atol=1e-2)
