@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Optional
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, ImagePipelineOutput, ModelMixin, SchedulerMixin
 from diffusers.image_processor import VaeImageProcessor
@@ -12,6 +13,8 @@ from priordiff.estimators import PriorEstimator
 from priordiff.pipelines.chosen_scheduler import ChoosesScheduler
 from priordiff.pipelines.image_arguments import (
     check_image,
+    checked_generator,
+    checked_guidance,
     label_indices,
     size_of_batch,
     text_embeddings,
@@ -162,7 +165,7 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        labels: Sequence[str | int] | Tensor | None = None,
+        labels: Sequence[str | int] | str | int | Tensor | np.ndarray | None = None,
         image: Tensor | None = None,
         text: Tensor | None = None,
         prompts: Sequence[str] | None = None,
@@ -181,7 +184,7 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         With a generator of its own, an image is the same in any batch, up to rounding.
 
         Args:
-            labels: names of classes, or their indices.
+            labels: names of classes, or their indices, or one of them.
             image: what goes with each sample (batch, channels, height, width), in the space and size of the
                 samples, as `conditioning_of` makes it.
             text: embeddings of texts (batch, features).
@@ -203,22 +206,24 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
                 of the diffusion.
 
         Raises:
-            ValueError: if an argument does not fit the pipeline; the message names it.
+            ValueError: if an argument does not fit the pipeline, or what it makes are no numbers; the message
+                names it.
             ImportError: if there are prompts, and the extra `captions` is not installed.
         """
         if output_type not in ("pil", "np", "pt", "latent"):
             raise ValueError(f"output_type={output_type!r}, expected 'pil', 'np', 'pt' or 'latent'")
+        channels, *size = self.sample_shape
         classes, scale = self.config.classes, guidance_scale
         text = text_embeddings(text, prompts, getattr(self.unet.config, "cross_attention_dim", None))
+        check_image(image, (self.unet.config.in_channels - channels, *size))
         conditioning = Conditioning(label_indices(labels, classes), image, text).to(self._execution_device)
-        more = self.unet.config.in_channels - self.sample_shape[0]
-        check_image(image, (more, *self.sample_shape[1:]))
         batch = size_of_batch(conditioning, num_images, classes, self.config.task)
-        if isinstance(generator, Sequence) and len(generator) != batch:
-            raise ValueError(f"generator is a list of {len(generator)} for {batch} images, expected as many")
-        scale = self.config.guidance_scale if scale is None else scale
+        generator = checked_generator(generator, batch)
+        scale = checked_guidance(self.config.guidance_scale if scale is None else scale)
         if scale != 1 and conditioning.labels is None and conditioning.text is None:
             raise ValueError(f"guidance_scale={scale}, but there is no class or text that could be left out")
+        if output_type != "latent":
+            self.latent_space.check_decodes(channels)
         callback = StepCallback.of(callback_on_step_end, callback_on_step_end_tensor_inputs, STEP_TENSORS)
         scheduler, steps = self.scheduler_of_call(num_inference_steps, solver)
         scheduler.set_timesteps(**steps, device=self._execution_device)

@@ -43,6 +43,9 @@ def sample_images(
 
     Returns:
         (batch, channels, height, width).
+
+    Raises:
+        ValueError: if there is NaN or infinity in them.
     """
     unet, device = pipeline.unet, pipeline._execution_device
     # Half precision is enough for networks, not for the sum of many small steps.
@@ -72,4 +75,17 @@ def sample_images(
                 x = callback(pipeline, step, t, {**tensors, "latents": x})
     finally:
         scheduler.set_prior(None)
+    _check_finite(x, scheduler, unet, guidance_scale)
     return x
+
+
+def _check_finite(samples: Tensor, scheduler: Any, unet: Any, guidance_scale: float) -> None:
+    # Once, after the last step: NaN never goes away again, and asking a GPU for it at each step costs time.
+    broken = int((~torch.isfinite(samples).flatten(1).all(1)).sum())
+    if broken:
+        steps, solver = len(scheduler.timesteps), type(scheduler).__name__
+        raise ValueError(
+            f"{broken} of {len(samples)} samples hold NaN or infinity after {steps} steps of {solver} with "
+            f"guidance_scale={guidance_scale:g}, by a network in {unet.dtype}: check its weights, or take "
+            "more steps, another solver, less guidance or a higher precision"
+        )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate import cpu_offload_with_hook
@@ -95,11 +96,11 @@ def test_an_image_is_the_same_alone_and_in_a_batch(solver: str | None) -> None:
 def test_labels_are_names_or_indices() -> None:
     pipeline = make_pipeline(num_inference_steps=2)
     by_name = sample(pipeline, ["owl", "cat"], generator=seeded(0, 1))
-    for labels in ([2, 0], torch.tensor([2, 0]), ["owl", 0]):
+    for labels in ([2, 0], torch.tensor([2, 0]), ["owl", 0], np.array([2, 0]), np.array(["owl", "cat"])):
         assert torch.equal(sample(pipeline, labels, generator=seeded(0, 1)), by_name)
-    assert torch.equal(
-        sample(pipeline, "owl", generator=seeded(0)), sample(pipeline, [2], generator=seeded(0))
-    )
+    of_one = sample(pipeline, [2], generator=seeded(0))
+    for label in ("owl", 2, np.int64(2), torch.tensor(2)):
+        assert torch.equal(sample(pipeline, label, generator=seeded(0)), of_one)
 
 
 def test_guidance_goes_beyond_the_class_under_the_same_prior() -> None:
@@ -159,7 +160,9 @@ def test_an_image_is_restored_from_another_one() -> None:
     assert sample(pipeline, image=low, num_inference_steps=2).shape == (6, 3, 8, 8)
     with pytest.raises(ValueError, match="image is missing: the network was trained with one of 3 channels"):
         pipeline(num_images=2)
-    with pytest.raises(ValueError, match=r"image has shape \(6, 3, 4, 8\), expected \(batch, 3, 8, 8\)"):
+    with pytest.raises(
+        ValueError, match=r"image has shape \(6, 3, 4, 8\), expected a tensor \(batch, 3, 8, 8\)"
+    ):
         pipeline(image=low[:, :, :4])
 
 
@@ -206,12 +209,10 @@ def test_texts_and_transformers_have_networks_of_their_own() -> None:
         ({}, "labels are missing: expected some of cat, dog, owl"),
         ({"labels": ["cow"]}, "there is no class 'cow': expected one of cat, dog, owl"),
         ({"labels": [3]}, "there is no class 3"),
-        ({"labels": ["cat"], "num_images": 2}, "num_images=2"),
         ({"labels": ["cat"], "text": torch.zeros(1, 4)}, r"text has shape \(1, 4\), expected none"),
         ({"labels": ["cat"], "prompts": ["a cat"]}, "prompts are given, but the network was trained without"),
         ({"labels": ["cat"], "image": torch.zeros(1, 4, 8, 8)}, "expected none"),
         ({"labels": ["cat"], "output_type": "png"}, "output_type='png'"),
-        ({"labels": ["cat"], "generator": seeded(0, 1)}, "generator is a list of 2 for 1 images"),
         ({"labels": ["cat"], "num_inference_steps": 0}, "num_inference_steps=0, expected 1 to"),
         ({"labels": ["cat"], "solver": "euler"}, "solver='euler', expected one of"),
     ],
@@ -227,8 +228,6 @@ def test_what_was_trained_without_classes_has_none_to_leave_out() -> None:
         pipeline(["cat"])
     with pytest.raises(ValueError, match="no class or text that could be left out"):
         pipeline(num_images=2, guidance_scale=2.0)
-    with pytest.raises(ValueError, match="num_images=0, expected 1"):
-        pipeline(num_images=0)
 
 
 def test_a_model_of_texts_asks_for_them() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from diffusers import AutoencoderKL
 
@@ -28,3 +29,10 @@ def test_pixels_are_their_own_latents() -> None:
 def test_half_an_autoencoder_is_enough_for_whole_latents() -> None:
     latents = LatentSpace(make_vae().to(torch.bfloat16)).encode(torch.zeros(1, 3, 16, 16))
     assert latents.dtype == torch.float32
+
+
+def test_nan_of_an_autoencoder_is_no_image() -> None:
+    vae = make_vae()
+    vae.decoder.conv_out.bias.data.fill_(torch.nan)
+    with pytest.raises(ValueError, match=r"made NaN of latents in torch\.float32: check its we"):
+        LatentSpace(vae).decode(torch.zeros(1, 4, 8, 8))
