@@ -15,7 +15,7 @@ Make images: of classes, of texts, from other images, or of nothing.
 
 A model of classes makes images of those that are named; --list tells which there are. A model
 of texts takes --prompts. Other models restore the images that are given as --input: of each they
-take the middle square, scaled to the size that they have learned from. A model of super-resolution
+take the middle, scaled to the size that they have learned from. A model of super-resolution
 enlarges them, one of colouring gives colours to drawings and photographs, one of inpainting makes
 anew what is white in a --mask, or transparent in the image itself.
 

@@ -93,6 +93,6 @@ def free_path(first: Path, taken: Container[Path] = ()) -> Path:
     return next(path for path in chain([first], more) if path not in taken and not os.path.lexists(path))
 
 
-def printable(path: Path) -> str:
-    """A path for standard output, which refuses the bytes that are no UTF-8 in a name."""
+def printable(path: Path | str) -> str:
+    """A path or a name for standard output and files, which refuse the bytes that are no UTF-8 in it."""
     return str(path).encode(errors="backslashreplace").decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import sys
 import time
@@ -60,6 +61,8 @@ def run_sample(arguments: argparse.Namespace) -> int:
         raise ValueError(
             f"--no-paste is given, but there is nothing to put back: the model's task is {task!r}"
         )
+    if not is_folder:
+        _keep_inputs(path, subjects)
     sampling = {"num_inference_steps": arguments.steps, "solver": arguments.solver}
     pipeline.scheduler_of_call(**sampling)  # so that what is unknown is found now
     make_writable(path if is_folder else path.parent)
@@ -76,10 +79,19 @@ def run_sample(arguments: argparse.Namespace) -> int:
         else:
             write_sheet(path, subjects, list(samples))
     seconds = (time.perf_counter() - started) / total
-    names = ", ".join(subject.name for subject in subjects[:_NAMES])
+    names = printable(", ".join(subject.name for subject in subjects[:_NAMES]))
     more = f" and {len(subjects) - _NAMES} more" if len(subjects) > _NAMES else ""
     print(f"{printable(path)}: {count} each of {names}{more}; {seconds:.2f} s an image")
     return 0
+
+
+def _keep_inputs(sheet: Path, subjects: Sequence[Subject]) -> None:
+    """Refuses a sheet in the place of a file that it is made of."""
+    for subject in subjects:
+        for file in () if subject.picture is None else subject.picture.files:
+            # Unlike Path.resolve, this does not raise for a loop of links.
+            if os.path.realpath(file) == os.path.realpath(sheet):
+                raise ValueError(f"{file} would be replaced by what is made of it: choose another --output")
 
 
 def sample_images(
@@ -158,7 +170,7 @@ def write_png(path: Path, image: Image.Image, texts: Mapping[str, str]) -> None:
     """
     info = PngInfo()
     for keyword, text in texts.items():
-        info.add_text(keyword, text)
+        info.add_text(keyword, printable(text))
     with atomic_path(path) as temporary:
         image.save(temporary, "PNG", pnginfo=info)
 

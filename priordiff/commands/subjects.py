@@ -45,7 +45,7 @@ def subjects_of(
         pipeline: the model.
         classes: names of classes; None or "all" for every class that it has.
         prompts: texts.
-        inputs: files of images that it is to restore, or folders of them; the middle square is taken.
+        inputs: files of images that it is to restore, or folders of them; the middle is taken.
         masks: files that are white where these are to be made anew, or a folder of them.
 
     Raises:
@@ -71,7 +71,7 @@ def subjects_of(
             raise ValueError(f"{name} is given, but the model takes none: its task is {task!r}")
     pictures: Sequence[Picture | None] = [None]
     if inputs:
-        pictures = read_pictures(inputs, masks, pipeline.given_size[0], has_holes)
+        pictures = read_pictures(inputs, masks, pipeline.given_size, has_holes)
     texts: Sequence[str | None] = prompts or [None]
     return [
         Subject(_name(label, prompt, picture), label, prompt, picture)

@@ -1,4 +1,4 @@
-"""Reading image files of any kind as squares of 8-bit RGB."""
+"""Reading image files of any kind as 8-bit RGB of one size."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ IMAGE_EXTENSIONS = (
 _WHITE = (255, 255, 255)
 
 
-def read_image(path: str | os.PathLike[str], size: int, background: tuple[int, int, int] = _WHITE) -> Tensor:
+def read_image(
+    path: str | os.PathLike[str], size: int | tuple[int, int], background: tuple[int, int, int] = _WHITE
+) -> Tensor:
     """Reads an image file as a square of RGB: the middle of the picture, its shorter side resized to `size`.
 
     The picture is turned as its EXIF orientation says, what is transparent shows the background, palettes,
@@ -44,11 +46,11 @@ def read_image(path: str | os.PathLike[str], size: int, background: tuple[int, i
 
     Args:
         path: a file with one of the `IMAGE_EXTENSIONS`; its content decides on the format.
-        size: height and width of the result, in pixels.
+        size: height and width of the result, in pixels; two numbers where it is no square.
         background: red, green and blue behind what is transparent, 0 to 255 each.
 
     Returns:
-        uint8 (3, size, size).
+        uint8 (3, height, width).
 
     Raises:
         FileNotFoundError: there is no such file, or it is a link to one that is missing.
@@ -64,11 +66,11 @@ def read_image(path: str | os.PathLike[str], size: int, background: tuple[int, i
         torch.Size([3, 16, 16])
     """
     with _opened(Path(path)) as image:
-        return to_square(image, size, background)
+        return _middle(image, size, background)
 
 
 def read_mask(
-    picture: str | os.PathLike[str], size: int, mask: str | os.PathLike[str] | None = None
+    picture: str | os.PathLike[str], size: int | tuple[int, int], mask: str | os.PathLike[str] | None = None
 ) -> Tensor:
     """Reads what is hidden of a picture, as the square that `read_image` makes of it.
 
@@ -77,12 +79,12 @@ def read_mask(
 
     Args:
         picture: an image file.
-        size: height and width of the result, in pixels.
+        size: height and width of the result, in pixels; two numbers where it is no square.
         mask: an image file of the picture's height and width, of any mode: what is lighter than middle grey
             hides the picture, what is transparent does not.
 
     Returns:
-        bool (1, size, size), True where the picture is hidden.
+        bool (1, height, width), True where the picture is hidden.
 
     Raises:
         FileNotFoundError, PermissionError: as `read_image`, of both files.
@@ -106,8 +108,8 @@ def read_mask(
             sizes = [f"{width} × {height}" for width, height in (drawn.size, hidden.size)]
             raise ValueError(f"the mask {mask} has {sizes[0]} pixels, expected {sizes[1]} as {picture} has")
         hidden = drawn
-    square = ImageOps.fit(hidden, (size, size), Image.Resampling.BOX)
-    return torch.from_numpy(np.array(square) > 0)[None]
+    fitted = ImageOps.fit(hidden, _width_and_height(size), Image.Resampling.BOX)
+    return torch.from_numpy(np.array(fitted) > 0)[None]
 
 
 def to_square(image: Image.Image, size: int, background: tuple[int, int, int] = _WHITE) -> Tensor:
@@ -129,8 +131,17 @@ def to_square(image: Image.Image, size: int, background: tuple[int, int, int] = 
         tensor([[255, 255],
                 [255, 255]], dtype=torch.uint8)
     """
-    square = ImageOps.fit(to_rgb(image, background), (size, size), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+    return _middle(image, size, background)
+
+
+def _middle(image: Image.Image, size: int | tuple[int, int], background: tuple[int, int, int]) -> Tensor:
+    fitted = ImageOps.fit(to_rgb(image, background), _width_and_height(size), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(fitted)).permute(2, 0, 1).contiguous()
+
+
+def _width_and_height(size: int | tuple[int, int]) -> tuple[int, int]:
+    """As Pillow has them, of height and width."""
+    return (size, size) if isinstance(size, int) else size[::-1]
 
 
 @contextmanager

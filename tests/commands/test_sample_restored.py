@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def draw_pictures(*names: str, size: tuple[int, int] = (16, 16)) -> list[Image.I
     """Pictures of noise, by the names of their files."""
     pictures = [Image.effect_noise(size, 80).convert("RGB") for _ in names]
     for name, picture in zip(names, pictures, strict=True):
-        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
         picture.save(name)
     return pictures
 
@@ -46,7 +47,7 @@ def draw_half(name: str, size: tuple[int, int] = (16, 16)) -> Image.Image:
     """A mask that hides the left half."""
     mask = Image.new("L", size)
     mask.paste(255, (0, 0, size[0] // 2, size[1]))
-    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
     mask.save(name)
     return mask
 
@@ -114,6 +115,42 @@ def test_masks_of_a_folder_have_the_names_of_their_pictures_and_others_their_ord
     in_order = ["--mask", "masks/a.png", "masks/b.gif", "--output", "again"]
     assert sample(models / "inpainting", *options, *in_order) == 0
     assert Path("again/b.png").read_bytes() == Path("out/b.png").read_bytes()
+
+
+@pytest.mark.parametrize("output", ["picture.png", "mask.png", "folder/../picture.png", "link.png"])
+def test_a_sheet_does_not_replace_what_it_is_made_of(models: Path, output: str, refuse: Refuse) -> None:
+    draw_pictures("picture.png")
+    draw_half("mask.png")
+    Path("folder").mkdir()
+    Path("link.png").symlink_to("mask.png")
+    before = {name: Path(name).read_bytes() for name in written()}
+    options = ["--input", "picture.png", "--mask", "mask.png", "--output", output]
+    line = refuse("sample", "--model", models / "inpainting", *options)
+    assert "would be replaced by what is made of it: choose another --output" in line
+    assert {name: Path(name).read_bytes() for name in written()} == before
+
+
+def test_names_that_are_no_utf_8_are_written_with_their_bytes_told(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    draw_pictures(name)
+    for output in ("sheet.png", "out"):
+        assert sample(models / "colouring", "--input", name, "--count", "1", "--output", output) == 0
+    assert Image.open("sheet.png").text["Title"] == r"caf\udce9"
+    assert Image.open("out/caf.png").text["Title"] == r"caf\udce9"
+    assert r"1 each of caf\udce9; " in capsys.readouterr().out
+
+
+def test_images_that_are_no_squares_are_restored_in_their_shape(tmp_path: Path) -> None:
+    pipeline = inpainting()
+    pipeline.unet.register_to_config(sample_size=[8, 12])
+    pipeline.save_pretrained(tmp_path / "wide")
+    (picture,), _ = draw_pictures("picture.png", size=(24, 16)), draw_half("mask.png", (24, 16))
+    options = ["--input", "picture.png", "--mask", "mask.png", "--steps", "1", "--count", "1"]
+    assert sample(tmp_path / "wide", *options, "--output", "out") == 0
+    assert Image.open("out/picture.png").size == (24, 16)
+    assert torch.equal(halves("out/picture.png")[1], halves(picture)[1])
 
 
 def test_many_pictures_are_not_all_named(models: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,15 @@ def test_the_middle_is_cut_out_and_the_shorter_side_gets_the_size(tmp_path: Path
         assert pixels(read_image(tmp_path / name, 10)[:, 1:-1, 1:-1]) == [[BLUE] * 8] * 8
 
 
+def test_what_is_no_square_has_a_height_and_a_width(tmp_path: Path) -> None:
+    wide = Image.new("RGBA", (60, 20), RED)
+    wide.paste((0, 0, 0, 0), (10, 0, 50, 20))
+    wide.save(tmp_path / "wide.png")
+    image, hidden = (read(tmp_path / "wide.png", (10, 20)) for read in (read_image, read_mask))
+    assert (image.shape, hidden.shape) == ((3, 10, 20), (1, 10, 20))
+    assert hidden.all()
+
+
 def test_resizing_is_antialiased(tmp_path: Path) -> None:
     stripes = np.zeros((64, 64), dtype=np.uint8)
     stripes[:, ::2] = 255
