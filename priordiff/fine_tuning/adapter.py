@@ -119,8 +119,8 @@ class PriorAdapterMixin:
         scale = self.config[ENTRY]["timestep_scale"]
         channels = _channels_of_state(self.config, sample)
         state, beside = sample[:, :channels], sample[:, channels:]
-        timesteps = torch.as_tensor(timestep, device=sample.device)
-        timesteps = timesteps if scale == 1 else timesteps / scale
+        own = torch.as_tensor(timestep, device=sample.device)
+        timesteps = own if scale == 1 else _of_the_scheduler(scheduler, own / scale)
         # Mixed precision is for the network: in half precision noise is not coloured and whitened back.
         with torch.autocast(state.device.type, enabled=False):
             converted = conversion(scheduler, process, timesteps, state)
@@ -129,7 +129,10 @@ class PriorAdapterMixin:
         if _embeds_whole_timesteps(self.config):
             at = at.round().long().clamp(0, process.num_train_timesteps - 1)
         else:
+            # Where the level stays, the network is called with the very number that it was given.
+            stays = at == timesteps.to(at.dtype)
             at = (at * scale).to(torch.promote_types(sample.dtype, torch.float32))
+            at = torch.where(stays, own.to(at.dtype), at)
         given = {
             **given,
             self._state_name: torch.cat([shown, beside], dim=1) if beside.shape[1] else shown,
@@ -168,6 +171,26 @@ def _first_of(wanted: tuple[str, ...], names: tuple[str, ...], plain: type) -> s
             f"{' or '.join(map(repr, wanted))}"
         )
     return found
+
+
+def _of_the_scheduler(scheduler: Any, timesteps: Tensor) -> Tensor:
+    """A scheduler's own timesteps, for those that were scaled for a network and back.
+
+    Each comes back rounded, and many schedulers look theirs up by equality or as indices: what is but for
+    rounding one of the table is that one, and any other stays.
+    """
+    table = getattr(scheduler, "timesteps", None)
+    if not isinstance(table, Tensor) or not table.numel():
+        return timesteps
+    if not table.is_floating_point():
+        return timesteps.round().long()  # also those of training that the table of a sampling has not
+    table = table.to(timesteps.device)
+    wide = torch.promote_types(timesteps.dtype, table.dtype)
+    given = timesteps.to(wide)
+    nearest = table.to(wide)[(given[..., None] - table.to(wide)).abs().argmin(-1)]
+    # Rounded at most three times: to the network's dtype, when scaled, and when scaled back.
+    rounding = 2 * max(torch.finfo(timesteps.dtype).eps, torch.finfo(torch.float32).eps)
+    return torch.where((given - nearest).abs() <= rounding * given.abs(), nearest, given)
 
 
 def _channels_of_state(config: Mapping[str, Any], sample: Tensor) -> int:

@@ -78,17 +78,73 @@ def test_a_network_with_a_table_of_timesteps_is_called_at_whole_ones() -> None:
     assert 300 < int(seen[0]) < 500
 
 
-def test_timesteps_that_are_scaled_for_the_network_are_scaled_back() -> None:
-    class Scaled(GaussianDenoiser):
-        def forward(self, sample: Tensor, timestep: Tensor) -> Any:
-            return super().forward(sample, timestep * 1000)
+class Scaled(GaussianDenoiser):
+    """Takes timesteps that are divided."""
 
+    def forward(self, sample: Tensor, timestep: Tensor) -> Any:
+        return super().forward(sample, timestep * 1000)
+
+
+def test_timesteps_that_are_scaled_for_the_network_are_scaled_back() -> None:
     scheduler = under(isotropic(0.5), trained_with("flow_prediction"), "data")
     t = scheduler.timesteps[PLACES]
     seen = states(scheduler, t)
     network = adapt_to_prior(Scaled("flow_prediction"), trained_with("flow_prediction"), scheduler, 1e-3)
     expected = adapted("flow_prediction", scheduler)(seen, t)
     torch.testing.assert_close(network(seen, t.double() / 1000), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_scaled_timesteps_find_the_whole_ones_of_a_schedule_of_betas() -> None:
+    scheduler = under(isotropic(0.5), trained_with("epsilon"))
+    network = adapt_to_prior(Scaled("epsilon"), trained_with("epsilon"), scheduler, 1e-3)
+    t, seen = torch.arange(100, 1000), random(900, *EVENT)
+    expected = adapted("epsilon", scheduler)(seen, t)
+    torch.testing.assert_close(network(seen, t / 1000), expected, rtol=1e-9, atol=1e-9)
+
+
+def flux() -> Any:
+    return diffusers.FluxTransformer2DModel(
+        in_channels=4,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=1,
+        joint_attention_dim=8,
+        pooled_projection_dim=8,
+        axes_dims_rope=(4, 2, 2),
+    )
+
+
+@torch.no_grad()
+def velocity(network: Any, x: Tensor, timestep: Tensor) -> Tensor:
+    text, pooled, places = torch.zeros(len(x), 2, 8), torch.zeros(len(x), 8), torch.zeros(x.shape[1], 3)
+    return network(x, text, pooled, timestep, places, torch.zeros(2, 3)).sample
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_scaled_timesteps_may_be_any_of_a_flow_s_and_change_nothing(dtype: torch.dtype) -> None:
+    scheduler = under(DiagonalPrior(0.0, 1.0), trained_with("flow_prediction"))
+    network, x = flux(), torch.randn(1000, 1, 4)
+    timestep = scheduler.timesteps.to(dtype) / 1000
+    plain = velocity(network, x, timestep)
+    adapt_to_prior(network, trained_with("flow_prediction"), scheduler, 1e-3)
+    assert torch.equal(velocity(network, x, timestep), plain)
+
+
+@pytest.mark.parametrize("steps", [4, 28])
+def test_a_loop_of_one_s_own_that_scales_timesteps_needs_no_begin_index(steps: int) -> None:
+    scheduler, ends = under(DiagonalPrior(0.3, 0.5), diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)), []
+    network = adapt_to_prior(flux(), trained_with("flow_prediction"), scheduler, 1e-3)
+    for begins in (False, True):
+        scheduler.set_timesteps(steps)
+        if begins:
+            scheduler.set_begin_index(0)
+        x = random(1, 4, 4).float() * scheduler.init_noise_sigma
+        for t in scheduler.timesteps:
+            v = velocity(network, scheduler.scale_model_input(x, t), t.reshape(1) / 1000)
+            x = scheduler.step(v, t, x).prev_sample
+        ends.append(x)
+    assert torch.equal(*ends)
 
 
 def test_channels_beside_the_state_are_left_alone() -> None:
