@@ -148,19 +148,32 @@ def _estimates(
 
     They solve $d x_0 + e n = o$, $\alpha x_0 + \varsigma n = u$. Where the level is one of the training, so
     that $a x_0 + s L n = u / g$ with $L n = \sigma n$ holds by itself; elsewhere it decides one of the two.
+
+    Where both say the same, as of a network that predicts the noise and is shown nothing but noise, the other
+    one remains unknown, and is estimated as 0.
     """
     data_weight, noise_weight = process.weights(level.signal, level.noise)
     determinant = data_weight * level.noise - noise_weight * level.signal
-    x0 = level.noise / determinant, -noise_weight / determinant
-    noise = -std * level.signal / determinant, std * data_weight / determinant
+    solvable = determinant != 0
+    divisor = torch.where(solvable, determinant, 1.0)
+    x0 = (
+        torch.where(solvable, level.noise / divisor, data_weight),
+        torch.where(solvable, -noise_weight / divisor, 0.0),
+    )
+    noise = (
+        std * torch.where(solvable, -level.signal / divisor, noise_weight),
+        std * torch.where(solvable, data_weight / divisor, 0.0),
+    )
+    # Divided by where they are not 0: elsewhere the gradient of what is not chosen would be NaN.
+    signal_before, noise_behind = torch.where(level.too_clean, a, 1.0), torch.where(level.too_noisy, s, 1.0)
     # Beyond the first step its noise is to be believed, only less of it; beyond the last its data.
     return (
         (
-            torch.where(level.too_clean, -s * noise[0] / a, x0[0]),
-            torch.where(level.too_clean, (1 / gain - s * noise[1]) / a, x0[1]),
+            torch.where(level.too_clean, -s * noise[0] / signal_before, x0[0]),
+            torch.where(level.too_clean, (1 / gain - s * noise[1]) / signal_before, x0[1]),
         ),
         (
-            torch.where(level.too_noisy, -a * x0[0] / s, noise[0]),
-            torch.where(level.too_noisy, (1 / gain - a * x0[1]) / s, noise[1]),
+            torch.where(level.too_noisy, -a * x0[0] / noise_behind, noise[0]),
+            torch.where(level.too_noisy, (1 / gain - a * x0[1]) / noise_behind, noise[1]),
         ),
     )

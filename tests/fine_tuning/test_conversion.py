@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 import priordiff
-from priordiff import DiagonalPrior, LappedPrior
+from priordiff import DiagonalPrior, GaussianPrior, LappedPrior
+from priordiff.fine_tuning import TrainedProcess
+from priordiff.fine_tuning.conversion import conversion
 from tests.fine_tuning.gaussian import (
     MODEL_SPACES,
     PLACES,
@@ -130,3 +132,48 @@ def test_beyond_the_ends_every_prediction_type_says_the_same(std: float, timeste
 def test_beyond_the_ends_its_data_is_hardly_worse(std: float, timestep: int) -> None:
     scheduler = under(isotropic(std), trained_with("sample"))
     assert error("epsilon", scheduler, torch.tensor([timestep])) < 0.02
+
+
+NO_SIGNAL = {"rescale_betas_zero_snr": True, "clip_sample": False}
+
+
+def without_signal(
+    prediction: str, wanted: str, prior: GaussianPrior | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What is seen, said by a network, and made of that for a scheduler, at a step that is all noise."""
+    scheduler = under(prior, diffusers.DDPMScheduler(prediction_type=wanted, **NO_SIGNAL), "data")
+    t, output = torch.tensor([999]), random(1, *EVENT, seed=2)
+    seen = states(scheduler, t)
+    process = TrainedProcess(diffusers.DDPMScheduler(prediction_type=prediction, **NO_SIGNAL))
+    converted = conversion(scheduler, process, t, seen)
+    assert converted.timesteps.tolist() == [999]
+    return seen, output, converted.prediction(output, converted.input(seen))
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
+@pytest.mark.parametrize("prior", [None, DiagonalPrior(0.0, 1.0)], ids=["none", "white"])
+def test_where_nothing_is_left_of_the_signal_not_a_bit_changes_either(
+    prior: GaussianPrior | None, prediction: str
+) -> None:
+    _, output, predicted = without_signal(prediction, prediction, prior)
+    assert torch.equal(predicted, output)
+
+
+def test_where_nothing_is_left_of_the_signal_predicted_noise_is_only_as_strong_as_the_prior_s() -> None:
+    _, output, predicted = without_signal("epsilon", "epsilon", isotropic(0.5))
+    torch.testing.assert_close(predicted, 0.5 * output)
+
+
+@pytest.mark.parametrize("wanted", ["sample", "v_prediction"])
+def test_where_nothing_is_left_of_the_signal_predicted_noise_says_nothing_of_the_data(wanted: str) -> None:
+    assert not without_signal("epsilon", wanted, isotropic(0.5))[2].any()
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
+def test_where_nothing_is_left_of_the_signal_the_prior_s_gradient_is_finite(prediction: str) -> None:
+    std = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    prior = DiagonalPrior(random(1, *EVENT), std)
+    _, _, predicted = without_signal(prediction, prediction, prior)
+    predicted.square().mean().backward()
+    assert std.grad is not None
+    assert std.grad.isfinite()
