@@ -78,7 +78,8 @@ def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_m
         f_max: upper edge of the highest band in Hz.
 
     Returns:
-        Tensor (n_mels, n_fft // 2 + 1): `mel = mel_filter_bank(...) @ magnitude`.
+        Tensor (n_mels, n_fft // 2 + 1), in the default dtype, but float32 at least:
+        `mel = mel_filter_bank(...) @ magnitude`.
 
     Raises:
         ValueError: if the band edges do not satisfy 0 <= f_min < f_max <= sample_rate / 2, or `n_mels` is not
@@ -97,9 +98,16 @@ def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_m
             f"{sample_rate / 2} (half of sample_rate={sample_rate})"
         )
     melscale_fbanks = require("torchaudio", "audio").functional.melscale_fbanks
-    return melscale_fbanks(
-        n_fft // 2 + 1, f_min, f_max, n_mels, sample_rate, norm="slaney", mel_scale="slaney"
-    ).T.contiguous()
+    default = torch.get_default_dtype()
+    # torchaudio computes in the default dtype, which is half precision where diffusers loads a model in it.
+    torch.set_default_dtype(torch.promote_types(default, torch.float32))
+    try:
+        filters = melscale_fbanks(
+            n_fft // 2 + 1, f_min, f_max, n_mels, sample_rate, norm="slaney", mel_scale="slaney"
+        )
+    finally:
+        torch.set_default_dtype(default)
+    return filters.T.contiguous()
 
 
 class LogMelSpectrogram(nn.Module):
@@ -154,10 +162,9 @@ class LogMelSpectrogram(nn.Module):
         self.hop_length = hop_length
         self.win_length = win_length
         self.n_mels = n_mels
-        self.register_buffer("window", torch.hann_window(win_length), persistent=False)
-        self.register_buffer(
-            "filters", mel_filter_bank(sample_rate, n_fft, n_mels, f_min, f_max), persistent=False
-        )
+        filters = mel_filter_bank(sample_rate, n_fft, n_mels, f_min, f_max)
+        self.register_buffer("window", torch.hann_window(win_length, dtype=filters.dtype), persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Waveforms (B, N) in [−1, 1] to log-mel frames (B, n_mels, N // hop_length).

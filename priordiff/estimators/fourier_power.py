@@ -53,9 +53,11 @@ class FourierPowerEstimator(PriorEstimator):
         self._dims = event_axes("dims", range(2, 1 + len(shape)) if dims is None else dims, 1 + len(shape))
         if not self._dims:
             raise ValueError("dims=[] names no axis, expected at least one")
-        mean = torch.full((1, *shape), float("nan"))
-        self.register_buffer("mean", mean)
-        self.register_buffer("power", self._coefficients(mean)[..., 0])
+        # Of the coefficients' shape, but not made of them: half precision has no Fourier transform.
+        bins = list(shape)
+        bins[self._dims[-1] - 1] = bins[self._dims[-1] - 1] // 2 + 1
+        self.register_buffer("mean", torch.full((1, *shape), float("nan")))
+        self.register_buffer("power", torch.full((1, *bins), float("nan")))
 
     def forward(self) -> SpectralPrior:
         """The one prior of all data (batch, *shape), with a batch of 1."""

@@ -51,6 +51,19 @@ def test_a_pure_tone_is_loudest_in_the_band_of_its_frequency(hertz: float) -> No
     assert abs(int(bands.argmax()) - expected) <= 1
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_default_of_half_precision_takes_nothing_from_the_filters(dtype: torch.dtype) -> None:
+    expected, waveform = LogMelSpectrogram(**SMALL), 0.1 * torch.randn(1, 400)
+    torch.set_default_dtype(dtype)
+    try:
+        log_mel = LogMelSpectrogram(**SMALL)
+        assert torch.get_default_dtype() == dtype
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(log_mel.filters, expected.filters)
+    assert torch.equal(log_mel(waveform), expected(waveform))
+
+
 def test_ten_times_the_amplitude_adds_log_ten() -> None:
     log_mel = LogMelSpectrogram()
     noise = 0.05 * torch.randn(1, 5120)

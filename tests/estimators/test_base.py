@@ -177,6 +177,17 @@ def test_a_pipeline_loads_every_estimator_of_the_library(tmp_path: Path) -> None
             assert getattr(priordiff, name) is getattr(estimators, name)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_estimators_are_loaded_in_half_precision(tmp_path: Path, dtype: torch.dtype) -> None:
+    for estimator in make_estimators():
+        expected = estimator.fit(batches_for(estimator)).state_dict()
+        estimator.save_pretrained(tmp_path)
+        loaded = type(estimator).from_pretrained(tmp_path, torch_dtype=dtype).state_dict()
+        assert torch.get_default_dtype() == torch.float32
+        for name, value in expected.items():
+            assert torch.equal(loaded[name], value.to(dtype))
+
+
 def test_fitting_keeps_no_graph() -> None:
     for estimator in make_estimators():
         estimator.fit(

@@ -44,6 +44,14 @@ def test_white_noise_has_the_same_gain_everywhere(std: float) -> None:
     torch.testing.assert_close(gain.mean((0, 1, 2)), torch.full((129,), std), rtol=0.3, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_loaded_in_half_precision_it_has_the_same_gain(tmp_path: Path, dtype: torch.dtype) -> None:
+    estimator, log_mel = make_estimator(), LogMelSpectrogram(**MEL)(colored_noise())
+    estimator.save_pretrained(tmp_path)
+    loaded = SpecGradEstimator.from_pretrained(tmp_path, torch_dtype=dtype)
+    torch.testing.assert_close(loaded(log_mel).gain, estimator(log_mel).gain, rtol=0.02, atol=0)
+
+
 def test_the_gain_is_an_envelope_smooth_in_frequency() -> None:
     log_mel = LogMelSpectrogram(**MEL)(colored_noise())
     for order in (2, 10):
