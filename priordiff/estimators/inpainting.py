@@ -91,7 +91,10 @@ class InpaintingEstimator(PriorEstimator):
         fitted = (self.whole.mean, self.whole.diagonal, self.whole.factor, self.error)
         mean, diagonal, factor, error = (each.to(dtype) for each in fitted)
         seen, hidden = self._parts(image.to(dtype))
-        trust = torch.where(hidden, 0.0, diagonal / (diagonal + error.square()))
+        both = diagonal + error.square()
+        trust = torch.where(hidden, 0.0, diagonal / both)
+        # 1 - trust, of which that would leave no digits where the error is small.
+        kept = torch.where(hidden, 1.0, error.square() / both)
         columns = rearrange(factor, "1 c h w r -> (c h w) r")
         weights = (trust / diagonal).flatten(1)
         precision = torch.einsum("dr, bd, ds -> brs", columns, weights, columns)
@@ -105,7 +108,6 @@ class InpaintingEstimator(PriorEstimator):
         spread = torch.linalg.solve_triangular(
             root.mT, columns.expand(len(root), -1, -1), upper=True, left=False
         )
-        kept = 1 - trust
         return LowRankPrior(
             mean + explained + trust * (centered - explained),
             kept * diagonal,

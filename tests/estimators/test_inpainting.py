@@ -153,6 +153,15 @@ def test_it_says_that_it_has_not_been_fitted_or_cannot_be() -> None:
         InpaintingEstimator((4, 4))
 
 
+def test_single_precision_knows_how_sure_it_is_of_what_is_seen_to_its_last_digits() -> None:
+    estimator, image, _ = fitted(error=0.0, floor=1e-4)
+    exact = estimator(image[:20])
+    prior = estimator.float()(image[:20].float())
+    torch.testing.assert_close(prior.diagonal.double(), exact.diagonal, rtol=1e-6, atol=0)
+    torch.testing.assert_close(prior.variance().double(), exact.variance(), rtol=1e-5, atol=0)
+    torch.testing.assert_close(prior.mean.double(), exact.mean, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_in_half_precision_it_computes_in_single(dtype: torch.dtype) -> None:
     estimator, image, _ = fitted()
