@@ -107,9 +107,11 @@ class LocalRegressionEstimator(PriorEstimator):
         gram = statistics.feature_products[:size, :size] / statistics.count
         cross = statistics.target_products[:size] / statistics.count
         squares = (statistics.target_products[size:] / statistics.count).diagonal()
-        ridge = torch.full((size,), float(self.config.ridge * gram.diagonal()[:-1].mean()))
+        mean_square = gram.diagonal()[:-1].mean()
+        # A conditioning that is 0 everywhere has the filters 0, whatever the ridge is.
+        ridge = torch.full_like(cross[:, 0], self.config.ridge * float(mean_square if mean_square > 0 else 1))
         ridge[-1] = 0
-        weights = torch.linalg.solve(gram + ridge.to(gram).diag(), cross)
+        weights = torch.linalg.solve(gram + ridge.diag(), cross)
         error = squares - 2 * (weights * cross).sum(0) + (weights * (gram @ weights)).sum(0)
         self.weight.copy_(weights[:-1].T.reshape(self.weight.shape))
         self.bias.copy_(weights[-1])

@@ -39,6 +39,15 @@ def test_its_std_is_the_error_that_is_left() -> None:
     assert error.max() < 0.75
 
 
+def test_of_a_conditioning_that_says_nothing_it_has_the_moments_of_the_data() -> None:
+    image, noisy, _ = pairs(noise=0.7)
+    prior = LocalRegressionEstimator(2, 3).double().fit([(torch.zeros_like(image), noisy)])(image)
+    mean = noisy.mean((0, 2, 3), keepdim=True)
+    torch.testing.assert_close(prior.mean, mean.expand_as(prior.mean))
+    std = (noisy - mean).square().mean((0, 2, 3), keepdim=True).sqrt()
+    torch.testing.assert_close(prior.std, std.expand_as(prior.std))
+
+
 def test_fitting_does_not_depend_on_the_batches() -> None:
     image, noisy, _ = pairs(noise=0.7)
     batches = list(zip(image.split(7), noisy.split(7), strict=True))
