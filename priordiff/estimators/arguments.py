@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-__all__ = ["check_items", "check_positive"]
+__all__ = ["check_items", "check_labels", "check_positive"]
 
 
 def check_positive(shape: Sequence[int] = (), **values: float) -> None:
@@ -42,3 +42,27 @@ def check_items(data: Tensor, shape: Sequence[int]) -> None:
     """
     if data.shape[1:] != tuple(shape):
         raise ValueError(f"data have shape {tuple(data.shape)}, expected (batch, {str(list(shape))[1:-1]})")
+
+
+def check_labels(labels: Tensor, num_classes: int, advice: str) -> None:
+    """Checks that labels are those of so many classes.
+
+    Args:
+        labels: of any shape.
+        num_classes: labels lie in 0…num_classes − 1.
+        advice: what to do about one that does not.
+
+    Raises:
+        ValueError: if one does not, or they are no integers; the message names it.
+
+    Example:
+        >>> import torch
+        >>> check_labels(torch.tensor([0, 3]), 3, "make it with more num_classes")
+        Traceback (most recent call last):
+        ValueError: label 3 does not lie in 0…2: make it with more num_classes
+    """
+    if labels.is_floating_point():
+        raise ValueError(f"labels have dtype {labels.dtype}, expected integers")
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        raise ValueError(f"label {int(labels[outside][0])} does not lie in 0…{num_classes - 1}: {advice}")

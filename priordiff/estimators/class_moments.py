@@ -10,7 +10,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from priordiff.estimators.arguments import check_positive
+from priordiff.estimators.arguments import check_labels, check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import Moments
 from priordiff.priors import DiagonalPrior
@@ -179,12 +179,5 @@ class ClassMomentsEstimator(PriorEstimator):
         return mask != 0
 
     def _checked(self, labels: Tensor) -> Tensor:
-        if labels.is_floating_point():
-            raise ValueError(f"labels have dtype {labels.dtype}, expected integers")
-        outside = (labels < 0) | (labels >= self.config.num_classes)
-        if outside.any():
-            raise ValueError(
-                f"label {int(labels[outside][0])} does not lie in 0…{self.config.num_classes - 1}: give "
-                "enough num_classes, or a mask for padding"
-            )
+        check_labels(labels, self.config.num_classes, "give enough num_classes, or a mask for padding")
         return labels.long()

@@ -9,6 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
+from priordiff.estimators.arguments import check_labels
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.learned import check_floor, diagonal_of
 from priordiff.models import ConvNeXtBlock
@@ -97,7 +98,7 @@ class LearnedImageEstimator(PriorEstimator):
                 (batch, text_features) that it was made for, in this order.
 
         Raises:
-            ValueError: if it was made for others, or one has another shape.
+            ValueError: if it was made for others, one has another shape, or a label is none of its classes.
         """
         given = dict(zip(self._expected, conditioning, strict=False))
         self._check(given, len(conditioning))
@@ -137,3 +138,5 @@ class LearnedImageEstimator(PriorEstimator):
             if tuple(given[name].shape[1:]) != shape:
                 wanted = ", ".join(["batch", *map(str, shape)])
                 raise ValueError(f"{name} has shape {tuple(given[name].shape)}, expected ({wanted})")
+        if "labels" in given:
+            check_labels(given["labels"], self.config.num_classes, "make it with enough num_classes")

@@ -160,3 +160,16 @@ def test_conditioning_that_it_was_not_made_for_is_an_error() -> None:
         estimator(torch.tensor([0]))
     with pytest.raises(ValueError, match=re.escape("image has shape (1, 1, 4, 6), expected (batch, 1")):
         estimator(torch.tensor([0]), torch.zeros(1, 1, 4, 6))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.tensor([0, 3]), "label 3 does not lie in 0…2: make it with enough num_classes"),
+        (torch.tensor([-1]), "label -1 does not lie in 0…2"),
+        (torch.tensor([0.0]), "labels have dtype torch.float32, expected integers"),
+    ],
+)
+def test_labels_that_are_no_classes_are_an_error(labels: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make_estimator(num_classes=3)(labels)
