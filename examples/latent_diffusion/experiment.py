@@ -27,7 +27,7 @@ from latent_diffusion.starting import load_initial, start_from
 from latent_diffusion.task import DiffusionTask
 from latent_diffusion.tasks import TASKS
 from priordiff import PriorEstimator
-from priordiff.experiments import Experiment, Run, judging_in_evaluations
+from priordiff.experiments import Experiment, Origins, Run, judging_in_evaluations, weights_fingerprint
 from priordiff.training import TrainingTask
 
 __all__ = ["LatentDiffusionExperiment", "LatentDiffusionRun"]
@@ -114,6 +114,15 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
             estimator = fit_estimator(run.config, variants, len(class_names))
         judge, start = self._judge(run, data), self._start(run.model, run.seed)
         return DiffusionTask(run.config, variants, estimator, self._vae, class_names, judge, start)
+
+    def origins(self, run: LatentDiffusionRun, data: Data) -> Origins:
+        references = data.all if run.model is None else data.of(run.model.task)
+        origins: dict[str, Path | str] = {"training images": references.training.fingerprint}
+        if run.model is not None and self._trains_autoencoder:
+            origins["autoencoder"] = self._autoencoder_run.directory
+        elif run.model is not None and self._vae is not None:
+            origins["autoencoder"] = weights_fingerprint(self._vae.state_dict())
+        return {**origins, **super().origins(run, data)}
 
     def judge(self, run: LatentDiffusionRun, data: Data) -> str:
         scores = self._judge(run, data).judge(run.directory)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from latent_diffusion.autoencoding import pixels
@@ -20,6 +24,9 @@ _logger = logging.getLogger(__name__)
 
 # Lines that more drawings share tell nothing of them: those of the flags are one frame.
 _SHARED_BY = 20
+# Images whose pixels a fingerprint is made of, at most: it takes less than a second.
+_COMPARED = 10_000
+_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,20 @@ class Pictures:
     def identity(self) -> list[str]:
         """What changes when they do."""
         return [corpus.identity for corpus in (self.images, self.lines) if corpus is not None]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the images themselves, wherever their files lie and however old these are.
+
+        Names, classes and pixels count; of many images, the pixels of some.
+        """
+        corpus, digest = self.images, hashlib.sha256()
+        records = [(record.name, record.label) for record in corpus.records]
+        digest.update(json.dumps([corpus.size, corpus.class_names, records]).encode())
+        seen = range(0, len(corpus), -(-len(corpus) // _COMPARED))
+        for rows in torch.tensor(seen).split(_BATCH):
+            digest.update(corpus.images(rows.tolist()).numpy())
+        return digest.hexdigest()
 
     def select(self, rows: Sequence[int]) -> Pictures:
         """Some of them, by their indices."""

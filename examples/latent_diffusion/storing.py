@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import warnings
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from priordiff.corpora import CorpusCache, MappedArray, decode_into, fingerprint
 from priordiff.estimators.statistics import Moments
+from priordiff.experiments import weights_fingerprint
 
 __all__ = ["Store", "as_tensor"]
 
@@ -105,8 +105,4 @@ def _identity(vae: AutoencoderKL) -> str:
     """A hash of an autoencoder's configuration and weights."""
     # Names that begin with _ say where it was saved, and by which version.
     config = {name: value for name, value in vae.config.items() if not name.startswith("_")}
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, weight in sorted(vae.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return fingerprint(json.dumps(config, sort_keys=True, default=str), weights_fingerprint(vae.state_dict()))

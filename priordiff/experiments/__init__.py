@@ -9,6 +9,7 @@ from priordiff.experiments.experiment import (
     time_left_of,
 )
 from priordiff.experiments.folders import EVALUATION, read_scores, write_scores
+from priordiff.experiments.origins import Origins, check_origins, store_origins, weights_fingerprint
 from priordiff.experiments.runs import Run, agree_on_precision, by_name, check_runs, check_seeds
 from priordiff.experiments.sections import add_configuration, add_curves, machine_facts
 
@@ -16,11 +17,13 @@ __all__ = [
     "EVALUATION",
     "Curve",
     "Experiment",
+    "Origins",
     "Run",
     "add_configuration",
     "add_curves",
     "agree_on_precision",
     "by_name",
+    "check_origins",
     "check_runs",
     "check_seeds",
     "configuration_from",
@@ -32,6 +35,8 @@ __all__ = [
     "minutes_of",
     "read_scores",
     "run_experiment",
+    "store_origins",
     "time_left_of",
+    "weights_fingerprint",
     "write_scores",
 ]

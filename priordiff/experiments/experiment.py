@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from priordiff.experiments.origins import Origins, check_origins, store_origins
 from priordiff.experiments.runs import Run, agree_on_precision, check_runs, check_seeds
 from priordiff.files import make_writable
 from priordiff.training import TimeLeft, Trainer, TrainingTask, join_processes
@@ -61,6 +62,19 @@ class Experiment(ABC, Generic[AnyConfig, AnyRun]):
     def task(self, run: AnyRun, data: Any) -> TrainingTask:
         """What a run trains."""
 
+    def origins(self, run: AnyRun, data: Any) -> Origins:
+        """What a run learns from besides its configuration; if that has changed, it can't be resumed.
+
+        Args:
+            run: Of this experiment.
+            data: Of `prepare`.
+
+        Returns:
+            By a name that tells what it is: the folder of the run that exports it, or a hash of anything
+            else. By default, the runs that it needs.
+        """
+        return {needed.name: needed for needed in run.needs}
+
     @abstractmethod
     def judge(self, run: AnyRun, data: Any) -> str:
         """Judge the exported model of a run and store the scores in its folder; returns a few words."""
@@ -98,7 +112,8 @@ def run_experiment(experiment: Experiment[Any, AnyRun], resume: bool) -> bool:
 
     Raises:
         FileExistsError: If a folder holds a run and ``resume`` is false.
-        ValueError: If one holds a run with another configuration.
+        ValueError: If one holds a run with another configuration, or one that has learned from something
+            else than there is now.
         OSError: If a folder can't be written.
         TrainingDivergedError: If a loss, gradients or weights are infinite or NaN.
     """
@@ -110,10 +125,14 @@ def run_experiment(experiment: Experiment[Any, AnyRun], resume: bool) -> bool:
     if not processes.is_main_process:
         logging.disable(logging.WARNING)
     data = experiment.prepare()
+    begun = [run for run in runs if run.folder.last_step()]
+    check_origins([(run, experiment.origins(run, data)) for run in begun], runs)
     time_left = time_left_of(experiment, runs)
     for run in runs:
         time_left.weigh(run.weight)
         trainer = Trainer(experiment.task(run, data), run.training, run.directory, run_config=run.config)
+        if processes.is_main_process and run not in begun:
+            store_origins(run, experiment.origins(run, data))
         if not trainer.fit(resume, time_left):
             if processes.is_main_process:
                 _logger.info("stopped and saved; the same command with --resume goes on from here")
