@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,19 @@ from torch import nn
 from priordiff.files import atomic_path, remove_partials, remove_whole, write_text
 
 __all__ = ["Checkpoints", "Progress", "TrainingState"]
+
+# Where a file is damaged decides what reading it raises.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
 
 
 @dataclass
@@ -95,7 +109,7 @@ class TrainingState:
             if self.ema is not None:
                 self.ema.to(next(self.model.parameters()).device)
             self.progress = Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, SafetensorError) as error:
+        except _DAMAGED as error:
             reason = " ".join(str(error).split())[:300]
             raise ValueError(
                 f"can't resume from {folder} ({reason}): delete it to use an older one"

@@ -1,10 +1,19 @@
+import pickle
 import resource
+import shutil
 
 import pytest
 import torch
 
 from priordiff.training.checkpoints import Checkpoints
 from tests.training.toy import assert_same, final_state, train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    train(folder)
+    return folder
 
 
 def test_only_the_latest_checkpoints_are_kept(tmp_path):
@@ -45,10 +54,17 @@ def test_a_checkpoint_holds_no_pickled_code(tmp_path):
     }
 
 
-def test_a_damaged_checkpoint_is_a_one_line_error_that_names_it(tmp_path):
-    train(tmp_path)
-    damaged = tmp_path / "checkpoints" / "step-00000008" / "training.pt"
-    damaged.write_bytes(damaged.read_bytes()[:100])
+@pytest.mark.parametrize("file", ["training.pt", "model.safetensors", "progress.json"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"garbage", bytes(100), pickle.dumps(5), b"[5]", None],
+    ids=["empty", "text", "zeros", "a pickled number", "a list", "cut"],
+)
+def test_a_damaged_checkpoint_is_a_one_line_error_that_names_it(tmp_path, trained, file, content):
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    damaged = tmp_path / "checkpoints" / "step-00000008" / file
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: len(whole) // 2] if content is None else content)
     with pytest.raises(ValueError, match=r"can't resume from .*step-00000008.*delete it") as error:
         train(tmp_path, resume=True)
     assert "\n" not in str(error.value)
