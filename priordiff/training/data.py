@@ -29,7 +29,9 @@ def seed_for(seed: int, purpose: str, number: int) -> int:
         >>> seed_for(0, "crop", 3) == seed_for(0, "crop", 3) != seed_for(0, "noise", 3)
         True
     """
-    return int(np.random.SeedSequence([seed, number, *purpose.encode()]).generate_state(1)[0])
+    # A purpose may hold the name of a file, whose bytes need not be UTF-8.
+    encoded = purpose.encode(errors="surrogateescape")
+    return int(np.random.SeedSequence([seed, number, *encoded]).generate_state(1)[0])
 
 
 @dataclass(frozen=True)

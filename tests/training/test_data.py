@@ -1,8 +1,10 @@
+import os
+
 import pytest
 import torch
 
 from priordiff.training import Draw
-from priordiff.training.data import BatchOrder, make_loader
+from priordiff.training.data import BatchOrder, make_loader, seed_for
 from tests.training.toy import Points, ToyTask
 
 
@@ -59,3 +61,9 @@ def test_workers_and_resumption_give_the_same_batches():
 def test_an_empty_training_set_is_refused():
     with pytest.raises(ValueError, match="the training set has 0 items"):
         BatchOrder(dataset_size=0, batch_size=1, seed=0)
+
+
+def test_a_name_whose_bytes_are_no_utf_8_has_a_seed_of_its_own():
+    names = [os.fsdecode(name) for name in (b"caf\xe9.png", b"caf\xe8.png", "café.png".encode())]
+    assert len({seed_for(0, f"hole of {name}", 0) for name in names}) == 3
+    assert seed_for(0, "hole of café.png", 0) == 2050756406, "as ever"
