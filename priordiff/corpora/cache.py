@@ -89,8 +89,10 @@ class CorpusCache:
             origin: where they come from.
 
         Raises:
-            ValueError: none is usable; the message has the first one's reason.
+            ValueError: none is usable; the message has the first one's reason, if there is any.
         """
+        if not num_usable and not skipped:
+            raise ValueError(f"there are none of the {items} in {origin}: expected at least one")
         if not num_usable:
             raise ValueError(
                 f"none of the {len(skipped)} {items} in {origin} can be used; the first: {skipped[0]} "

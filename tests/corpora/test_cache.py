@@ -51,6 +51,12 @@ def test_nothing_usable_is_an_error_with_the_first_reason(tmp_path: Path) -> Non
         cache.report_skipped(0, ["bad 1", "bad 2"], "drawings", "here")
 
 
+def test_nothing_at_all_is_an_error(tmp_path: Path) -> None:
+    cache = CorpusCache(tmp_path, fingerprint("it"), "text.u8")
+    with pytest.raises(ValueError, match="there are none of the train images in here: expected at least one"):
+        cache.report_skipped(0, [], "train images", "here")
+
+
 def test_skipped_items_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache = CorpusCache(tmp_path, fingerprint("it"), "text.u8")
     cache.report_skipped(3, [], "drawings", "here")

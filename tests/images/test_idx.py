@@ -49,6 +49,12 @@ def test_a_folder_is_known_by_its_files(tmp_path: Path) -> None:
         idx_images(tmp_path)
 
 
+def test_files_without_an_image_are_refused(tmp_path: Path) -> None:
+    write_idx(tmp_path / "data", "train", [])
+    with pytest.raises(ValueError, match=r"there are none of the train images in .*data: expected at least"):
+        ImageCorpus.prepare(idx_images(tmp_path / "data"), tmp_path / "cache", 28)
+
+
 IMAGES = idx_bytes(np.zeros((2, 28, 28)))
 
 
