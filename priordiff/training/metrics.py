@@ -25,13 +25,13 @@ def read_metrics(run_dir: Path | str, kind: str | None = None) -> list[dict[str,
 
     Raises:
         FileNotFoundError: If the folder holds no run.
+        ValueError: If the file is damaged.
     """
     path = Path(run_dir) / MetricsLog.FILE
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: expected the folder of a training run")
-    rows = [
-        json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(True) if line.endswith("\n")
-    ]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(True)
+    rows = [_row(path, number, line) for number, line in enumerate(lines, 1) if line.endswith("\n")]
     return [row for row in rows if kind in (None, row["kind"])]
 
 
@@ -90,6 +90,18 @@ class MetricsLog:
             Whether there is.
         """
         return any(row["step"] == step for row in read_metrics(self.path.parent, "evaluation"))
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        if {"kind", "step", "seconds"} <= row.keys():
+            return row
+    except (ValueError, AttributeError):
+        pass
+    raise ValueError(
+        f"line {number} of {path} is damaged: delete that line, or {path.parent} to train that run anew"
+    )
 
 
 def _line(row: Mapping[str, Any]) -> str:

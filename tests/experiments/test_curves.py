@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from priordiff.experiments import curve_of, first_reached, mean_curve, minutes_of
@@ -35,3 +39,36 @@ def test_the_mean_of_curves_is_taken_point_by_point(experiment: ToyExperiment) -
     curves = [curve_of(run, "evaluation", "error") for run in runs]
     for point, *points in zip(mean_curve(runs, "error"), *curves, strict=True):
         assert point == pytest.approx([sum(values) / 2 for values in zip(*points, strict=True)])
+
+
+def cut(file: Path, keep: Callable[[str], bool]) -> None:
+    lines = file.read_text().splitlines(True)
+    file.write_text("".join(line for line in lines if keep(line)))
+
+
+@pytest.mark.parametrize("name", ["part-seed0", "toy-seed0"])
+def test_a_history_that_says_nothing_or_ends_early_is_named(
+    experiment: ToyExperiment, name: str, tmp_path: Path
+) -> None:
+    output = Path(shutil.copytree(experiment.output, tmp_path / "runs"))
+    file, run = output / name / "metrics.jsonl", ToyExperiment(output).runs()[1]
+    cut(file, lambda line: '"step": 6' not in line)
+    remedy = rf": put back the whole file, or delete \S*{name} to train that run anew$"
+    if name == run.directory.name:
+        with pytest.raises(ValueError, match=rf"{name}/metrics.jsonl ends at step 5 of 6{remedy}"):
+            curve_of(run, "train", "loss")
+    cut(file, lambda line: False)
+    for kind, measure in (("train", "loss"), ("evaluation", "error")):
+        with pytest.raises(ValueError, match=rf"{name}/metrics.jsonl has no lines of the kind .*{remedy}"):
+            curve_of(run, kind, measure)
+
+
+def test_a_history_with_fewer_evaluations_than_that_of_another_seed_is_named(
+    experiment: ToyExperiment, tmp_path: Path
+) -> None:
+    output = Path(shutil.copytree(experiment.output, tmp_path / "runs"))
+    runs = [run for run in ToyExperiment(output, seeds=(0, 1)).runs() if run.name == "toy"]
+    file = output / "toy-seed1" / "metrics.jsonl"
+    cut(file, lambda line: '"evaluation"' not in line or '"step": 6' in line)
+    with pytest.raises(ValueError, match=r"toy-seed1/metrics.jsonl has 1 evaluations, where .* has 2: put"):
+        mean_curve(runs, "error")

@@ -27,3 +27,16 @@ def test_a_log_is_cut_back_to_the_step_from_which_its_run_goes_on(tmp_path):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="expected the folder of a training run"):
         read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["{", "5", "[]", '{"step": 2}', '{"kind": "train", "step": 2}', "\x00\x00"])
+def test_a_damaged_line_is_named(tmp_path, line):
+    log = MetricsLog(tmp_path)
+    log.write("train", 1, 0.5, {"loss": 1.0})
+    with log.path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(
+        ValueError, match=r"line 2 of .*metrics.jsonl is damaged: delete that line, or"
+    ) as error:
+        read_metrics(tmp_path)
+    assert "\n" not in str(error.value)
