@@ -23,6 +23,7 @@ from latent_diffusion.prior_task import PriorTask
 from latent_diffusion.priors import PRIORS
 from latent_diffusion.references import Data, feature_network
 from latent_diffusion.results import write_report
+from latent_diffusion.sizes import check_sizes, sample_shape
 from latent_diffusion.starting import load_initial, start_from
 from latent_diffusion.task import DiffusionTask
 from latent_diffusion.tasks import TASKS
@@ -57,6 +58,8 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
     def __init__(self, config: LatentDiffusionConfig, seeds: Sequence[int], output: Path) -> None:
         check_sampling(config)
         super().__init__(config, seeds, output)
+        if config.space == "pixel" or self._trains_autoencoder:
+            check_sizes(config, sample_shape(config))
         self._judges: dict[str, Judge] = {}
 
     @property
@@ -93,6 +96,8 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
     def prepare(self) -> Data:
         for name in self.config.names:
             check_tuning(name.tuning)
+        if not self._trains_autoencoder and self._vae is not None:
+            check_sizes(self.config, sample_shape(self.config, self._vae))
         with_lines = any(TASKS[name.task].has_lines for name in self.config.names)
         pictures = prepare_pictures(self.config.corpus, with_lines)
         data = Data(*pictures, self.config.evaluation.training_images)

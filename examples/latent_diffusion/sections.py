@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from latent_diffusion.unet import expect_groups
+from latent_diffusion.unet import expect_groups, expect_levels
 from priordiff.images.metrics import FEWEST_IMAGES
 from priordiff.pipelines import FILLS, SOLVERS
 from priordiff.training import ADJUSTABLE, TrainingConfig, expect
@@ -54,7 +54,11 @@ class AutoencoderConfig:
     )
 
     def __post_init__(self) -> None:
+        expect_levels(self, self.channels)
+        for name in ("layers", "latent_channels"):
+            expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
         expect_groups(self, self.norm_groups, self.channels)
+        expect(self, "kl_weight", 0 <= self.kl_weight < math.inf, "a finite number of at least 0")
         expected = "a number of at least 0, or null"
         weight = self.perceptual_weight
         expect(self, "perceptual_weight", weight is None or 0 <= weight < math.inf, expected)
@@ -69,6 +73,15 @@ class DiTConfig:
     head_channels: int = 64
     patch_size: int = 2
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "heads", "head_channels", "patch_size"):
+            expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
+        # Of height and width, each has sines and cosines.
+        embedded = self.heads * self.head_channels % 4 == 0
+        expected = f"so many that all {self.heads} heads together have a multiple of 4"
+        expect(self, "head_channels", embedded, expected)
+        expect(self, "dropout", 0 <= self.dropout < 1, "a number in [0, 1)")
 
 
 @dataclass
@@ -107,7 +120,7 @@ class EstimatorConfig:
         for name in ("rank", "channels", "layers"):
             expect(self, name, getattr(self, name) >= 1, "an integer of at least 1")
         expect(self, "floor", 0 < self.floor < 1, "a number between 0 and 1")
-        expect(self, "shrinkage", self.shrinkage >= 0, "a number of at least 0")
+        expect(self, "shrinkage", 0 <= self.shrinkage < math.inf, "a finite number of at least 0")
         expect(self, "dropout", 0 <= self.dropout < 1, "a number in [0, 1)")
 
 
@@ -150,6 +163,9 @@ class SchedulerConfig:
     model_space: str = "white"
 
     def __post_init__(self) -> None:
+        expect(self, "num_train_timesteps", self.num_train_timesteps >= 1, "an integer of at least 1")
+        schedules = ("linear", "scaled_linear", "squaredcos_cap_v2")
+        expect(self, "beta_schedule", self.beta_schedule in schedules, f"one of {', '.join(schedules)}")
         kinds = ("epsilon", "sample", "v_prediction", "flow")
         expect(self, "prediction_type", self.prediction_type in kinds, f"one of {', '.join(kinds)}")
         spaces = ("centered", "data", "white")

@@ -8,7 +8,21 @@ from typing import Any
 
 from priordiff.training import expect
 
-__all__ = ["UNetConfig", "expect_groups", "unet_arguments"]
+__all__ = ["UNetConfig", "expect_groups", "expect_levels", "unet_arguments"]
+
+
+def expect_levels(config: object, channels: Sequence[int]) -> None:
+    """Refuses a section without levels, or with one without channels.
+
+    Args:
+        config: the section, for the message.
+        channels: of each level.
+
+    Raises:
+        ValueError: if there is none, or one of the channels is not positive.
+    """
+    positive = len(channels) > 0 and all(each >= 1 for each in channels)
+    expect(config, "channels", positive, "a list of positive integers, one for each level")
 
 
 def expect_groups(config: object, norm_groups: int, channels: Sequence[int]) -> None:
@@ -48,8 +62,7 @@ class UNetConfig:
 
     def __post_init__(self) -> None:
         levels = len(self.channels)
-        positive = levels > 0 and all(each >= 1 for each in self.channels)
-        expect(self, "channels", positive, "a list of positive integers, one for each level")
+        expect_levels(self, self.channels)
         expect(self, "layers", self.layers >= 1, "an integer of at least 1")
         known = all(-levels <= each < levels for each in self.attention)
         expect(self, "attention", known, f"a list of levels from {-levels} to {levels - 1}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from pathlib import Path
@@ -17,9 +18,10 @@ from latent_diffusion.__main__ import main
 from latent_diffusion.command_line import COMMANDS
 from latent_diffusion.configuration import CONFIGS, LatentDiffusionConfig
 from latent_diffusion.encoding import EncodedImages
+from latent_diffusion.experiment import LatentDiffusionExperiment
 from latent_diffusion.network import Denoiser, make_network
 from latent_diffusion.priors import PRIORS
-from latent_diffusion.sections import AutoencoderConfig
+from latent_diffusion.sections import AutoencoderConfig, DiTConfig, EstimatorConfig, SchedulerConfig
 from latent_diffusion.unet import UNetConfig, unet_arguments
 from priordiff import ImagePipeline
 from priordiff.commands import main as priordiff
@@ -28,6 +30,7 @@ from priordiff.experiments import configuration_from
 from priordiff.pipelines import Conditioning
 from priordiff.training import load_config
 from tests.examples.tiny import as_overrides
+from tests.refusals import last_error
 
 # What makes any configuration one of seconds, beside the sizes that all of them share.
 SMALL: dict[str, object] = {
@@ -153,9 +156,34 @@ def test_levels_attend_where_the_configuration_says() -> None:
         (UNetConfig, {"head_channels": 48}, r"head_channels is 48: expected a divisor of .*\[128, 128\]"),
         (UNetConfig, {"dropout": 1.0}, r"dropout is 1.0: expected a number in \[0, 1\)"),
         (AutoencoderConfig, {"channels": [12]}, r"norm_groups is 8: expected a divisor of .* \[12\]"),
+        (AutoencoderConfig, {"channels": []}, r"channels is \[\]: expected a list of positive integers"),
+        (AutoencoderConfig, {"layers": 0}, "layers is 0: expected an integer of at least 1"),
+        (
+            AutoencoderConfig,
+            {"latent_channels": 0},
+            "latent_channels is 0: expected an integer",
+        ),
+        (AutoencoderConfig, {"kl_weight": -1.0}, "kl_weight is -1.0: expected a finite number of at least 0"),
+        (AutoencoderConfig, {"kl_weight": math.nan}, "kl_weight is nan: expected a finite number"),
+        (DiTConfig, {"heads": 0}, "heads is 0: expected an integer of at least 1"),
+        (DiTConfig, {"layers": 0}, "layers is 0: expected an integer of at least 1"),
+        (DiTConfig, {"patch_size": 0}, "patch_size is 0: expected an integer of at least 1"),
+        (DiTConfig, {"heads": 2, "head_channels": 7}, "head_channels is 7: .* 2 heads .* a multiple of 4"),
+        (DiTConfig, {"dropout": 2.0}, r"dropout is 2.0: expected a number in \[0, 1\)"),
+        (
+            EstimatorConfig,
+            {"shrinkage": math.inf},
+            "shrinkage is inf: expected a finite number",
+        ),
+        (
+            SchedulerConfig,
+            {"num_train_timesteps": 0},
+            "num_train_timesteps is 0: expected an integer",
+        ),
+        (SchedulerConfig, {"beta_schedule": "foo"}, "beta_schedule is 'foo': expected one of linear, scaled"),
     ],
 )
-def test_sizes_that_do_not_fit_together_are_named(
+def test_values_of_a_section_that_do_not_fit_are_named(
     section: Any, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -165,3 +193,61 @@ def test_sizes_that_do_not_fit_together_are_named(
 def test_samples_that_can_not_be_halved_so_often_are_named() -> None:
     with pytest.raises(ValueError, match="3 levels, but samples of 6 × 8 can't be halved 2 times"):
         unet_arguments(UNetConfig(channels=[16, 16, 16]), (6, 8))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("corpus.size=15", "corpus.size is 15: expected a multiple of 2, as an autoencoder of 2 levels"),
+        (
+            "autoencoder.channels=[8,8,8,8,8,8]",
+            "16: expected a multiple of 32, as an autoencoder of 6",
+        ),
+        (
+            "corpus.size=50 autoencoder.folder=pretrained",
+            "size is 50: expected a multiple of 4, as autoenc",
+        ),
+        (
+            "unet.channels=[16,16,16,16,16]",
+            "samples of 8 × 8 can't be halved 4 times: expected",
+        ),
+        (
+            "autoencoder.folder=pretrained unet.channels=[16,16,16,16]",
+            "4 × 4 can't be halved 3 times",
+        ),
+        (
+            "network=dit dit.patch_size=3",
+            "dit.patch_size is 3: expected a divisor of 8, the height",
+        ),
+        (
+            "compare=[low-rank] estimator.rank=128",
+            "rank is 128: expected less than the 128 elements of 2 ×",
+        ),
+        (
+            "task=inpainting prior=low-rank inpainting.margin=8",
+            "margin is 8: expected less than 8",
+        ),
+    ],
+)
+def test_sizes_that_do_not_fit_together_are_named_before_any_training(
+    tiny_images: list[str],
+    overrides: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = [*tiny_images, "compare=[]", *overrides.split(), "--output", str(tmp_path / "run")]
+    assert message in last_error(main, run, capsys)
+    assert not list(tmp_path.glob("run/*"))
+
+
+def test_the_sizes_of_every_configuration_fit_and_those_not_used_do_not_matter(
+    tmp_path: Path,
+) -> None:
+    for path in CONFIGS.glob("*.yaml"):
+        LatentDiffusionExperiment(load_config(LatentDiffusionConfig, path), [0], tmp_path)
+    unused = ["autoencoder.folder=null", "estimator.rank=2000", "dit.patch_size=3", "inpainting.margin=90"]
+    config = load_config(LatentDiffusionConfig, overrides=unused)
+    LatentDiffusionExperiment(config, [0], tmp_path)
+    odd = ["corpus.size=15", "space=pixel", "unet.channels=[16]", "task=inpainting", "inpainting.margin=90"]
+    LatentDiffusionExperiment(load_config(LatentDiffusionConfig, overrides=odd), [0], tmp_path)
