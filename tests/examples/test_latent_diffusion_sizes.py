@@ -18,7 +18,6 @@ from latent_diffusion.__main__ import main
 from latent_diffusion.command_line import COMMANDS
 from latent_diffusion.configuration import CONFIGS, LatentDiffusionConfig
 from latent_diffusion.encoding import EncodedImages
-from latent_diffusion.experiment import LatentDiffusionExperiment
 from latent_diffusion.network import Denoiser, make_network
 from latent_diffusion.priors import PRIORS
 from latent_diffusion.sections import AutoencoderConfig, DiTConfig, EstimatorConfig, SchedulerConfig
@@ -30,7 +29,6 @@ from priordiff.experiments import configuration_from
 from priordiff.pipelines import Conditioning
 from priordiff.training import load_config
 from tests.examples.tiny import as_overrides
-from tests.refusals import last_error
 
 # What makes any configuration one of seconds, beside the sizes that all of them share.
 SMALL: dict[str, object] = {
@@ -193,61 +191,3 @@ def test_values_of_a_section_that_do_not_fit_are_named(
 def test_samples_that_can_not_be_halved_so_often_are_named() -> None:
     with pytest.raises(ValueError, match="3 levels, but samples of 6 × 8 can't be halved 2 times"):
         unet_arguments(UNetConfig(channels=[16, 16, 16]), (6, 8))
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ("corpus.size=15", "corpus.size is 15: expected a multiple of 2, as an autoencoder of 2 levels"),
-        (
-            "autoencoder.channels=[8,8,8,8,8,8]",
-            "16: expected a multiple of 32, as an autoencoder of 6",
-        ),
-        (
-            "corpus.size=50 autoencoder.folder=pretrained",
-            "size is 50: expected a multiple of 4, as autoenc",
-        ),
-        (
-            "unet.channels=[16,16,16,16,16]",
-            "samples of 8 × 8 can't be halved 4 times: expected",
-        ),
-        (
-            "autoencoder.folder=pretrained unet.channels=[16,16,16,16]",
-            "4 × 4 can't be halved 3 times",
-        ),
-        (
-            "network=dit dit.patch_size=3",
-            "dit.patch_size is 3: expected a divisor of 8, the height",
-        ),
-        (
-            "compare=[low-rank] estimator.rank=128",
-            "rank is 128: expected less than the 128 elements of 2 ×",
-        ),
-        (
-            "task=inpainting prior=low-rank inpainting.margin=8",
-            "margin is 8: expected less than 8",
-        ),
-    ],
-)
-def test_sizes_that_do_not_fit_together_are_named_before_any_training(
-    tiny_images: list[str],
-    overrides: str,
-    message: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    run = [*tiny_images, "compare=[]", *overrides.split(), "--output", str(tmp_path / "run")]
-    assert message in last_error(main, run, capsys)
-    assert not list(tmp_path.glob("run/*"))
-
-
-def test_the_sizes_of_every_configuration_fit_and_those_not_used_do_not_matter(
-    tmp_path: Path,
-) -> None:
-    for path in CONFIGS.glob("*.yaml"):
-        LatentDiffusionExperiment(load_config(LatentDiffusionConfig, path), [0], tmp_path)
-    unused = ["autoencoder.folder=null", "estimator.rank=2000", "dit.patch_size=3", "inpainting.margin=90"]
-    config = load_config(LatentDiffusionConfig, overrides=unused)
-    LatentDiffusionExperiment(config, [0], tmp_path)
-    odd = ["corpus.size=15", "space=pixel", "unet.channels=[16]", "task=inpainting", "inpainting.margin=90"]
-    LatentDiffusionExperiment(load_config(LatentDiffusionConfig, overrides=odd), [0], tmp_path)
