@@ -71,7 +71,7 @@ NAN, INFINITY = float("nan"), float("inf")
         ({"guidance_scale": "much"}, "guidance_scale='much', expected a finite number"),
         ({"image": Image.new("RGB", (8, 8))}, "image is of type Image, expected none"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_arguments_that_do_not_fit_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
