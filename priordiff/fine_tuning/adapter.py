@@ -117,8 +117,8 @@ class PriorAdapterMixin:
         scheduler, process = self.scheduler, self.process
         sample, timestep = given[self._state_name], given[self._timestep_name]
         scale = self.config[ENTRY]["timestep_scale"]
-        channels = _channels_of_state(self.config, sample)
-        state, beside = sample[:, :channels], sample[:, channels:]
+        axis, channels = _channels_of_state(self.config, sample)
+        state, beside = _parts(sample, axis, channels)
         own = torch.as_tensor(timestep, device=sample.device)
         timesteps = own if scale == 1 else _of_the_scheduler(scheduler, own / scale)
         # Mixed precision is for the network: in half precision noise is not coloured and whitened back.
@@ -135,16 +135,16 @@ class PriorAdapterMixin:
             at = torch.where(stays, own.to(at.dtype), at)
         given = {
             **given,
-            self._state_name: torch.cat([shown, beside], dim=1) if beside.shape[1] else shown,
+            self._state_name: torch.cat([shown, beside], axis) if beside.numel() else shown,
             self._timestep_name: at,
         }
         output = self.plain_class.forward(self, **given)
 
         def predicted(value: Tensor) -> Tensor:
-            states, variance = value[:, :channels], value[:, channels:]
+            states, variance = _parts(value, axis, channels)
             with torch.autocast(states.device.type, enabled=False):
                 prediction = converted.prediction(states, shown)
-            return torch.cat([prediction, variance], dim=1) if variance.shape[1] else prediction
+            return torch.cat([prediction, variance], axis) if variance.numel() else prediction
 
         return _with_first(predicted, output)
 
@@ -193,11 +193,18 @@ def _of_the_scheduler(scheduler: Any, timesteps: Tensor) -> Tensor:
     return torch.where((given - nearest).abs() <= rounding * given.abs(), nearest, given)
 
 
-def _channels_of_state(config: Mapping[str, Any], sample: Tensor) -> int:
-    """How many of the network's input channels are the state's: masks and given images follow."""
+def _channels_of_state(config: Mapping[str, Any], sample: Tensor) -> tuple[int, int]:
+    """Where the channels are, and how many of the network's are the state's: masks and images follow."""
     taken, made = config.get("in_channels"), config.get("out_channels")
-    inpaints = taken == sample.shape[1] and made is not None and made < taken
-    return made if inpaints else sample.shape[1]  # type: ignore[return-value]
+    has_tokens = sample.dim() == 3 and taken != sample.shape[1]  # whose channels come last
+    axis = 2 if has_tokens and taken == sample.shape[2] else 1
+    inpaints = taken == sample.shape[axis] and made is not None and made < taken
+    return axis, made if inpaints else sample.shape[axis]  # type: ignore[return-value]
+
+
+def _parts(tensor: Tensor, axis: int, channels: int) -> tuple[Tensor, Tensor]:
+    """The channels of the state, and those that follow."""
+    return tensor.narrow(axis, 0, channels), tensor.narrow(axis, channels, tensor.shape[axis] - channels)
 
 
 def _embeds_whole_timesteps(config: Mapping[str, Any]) -> bool:

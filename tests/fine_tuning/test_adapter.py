@@ -102,9 +102,9 @@ def test_scaled_timesteps_find_the_whole_ones_of_a_schedule_of_betas() -> None:
     torch.testing.assert_close(network(seen, t / 1000), expected, rtol=1e-9, atol=1e-9)
 
 
-def flux() -> Any:
+def flux(**channels: int) -> Any:
     return diffusers.FluxTransformer2DModel(
-        in_channels=4,
+        **{"in_channels": 4, **channels},
         num_layers=1,
         num_single_layers=1,
         attention_head_dim=8,
@@ -158,6 +158,18 @@ def test_channels_beside_the_state_are_left_alone() -> None:
     assert output[0].shape == (2, 4, 8, 8)
     assert torch.equal(seen[0][:, 4:], x[:, 4:])
     assert not torch.equal(seen[0][:, :4], x[:, :4])
+
+
+def test_channels_beside_the_state_of_tokens_are_left_alone() -> None:
+    network = flux(in_channels=12, out_channels=4)  # as Flux Fill has them, channels last
+    seen = []
+    network.x_embedder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    scheduler = under(DiagonalPrior(0.3, 0.5), trained_with("flow_prediction"))
+    adapt_to_prior(network, trained_with("flow_prediction"), scheduler, 1e-3)
+    x = torch.randn(2, 5, 12)
+    assert velocity(network, x, torch.full((2,), 0.5)).shape == (2, 5, 4)
+    assert torch.equal(seen[0][..., 4:], x[..., 4:])
+    assert not torch.equal(seen[0][..., :4], x[..., :4])
 
 
 def test_a_learned_variance_is_left_alone() -> None:
