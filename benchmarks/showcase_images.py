@@ -16,9 +16,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-from latent_diffusion.autoencoding import in_8_bits
 from latent_diffusion.configuration import LatentDiffusionConfig
-from latent_diffusion.gallery import names_of
+from latent_diffusion.gallery import names_of, originals_of
 from latent_diffusion.pictures import prepare_pictures
 from latent_diffusion.references import Data
 from latent_diffusion.shown import Shown
@@ -49,14 +48,8 @@ def main() -> None:
     task, columns = TASKS[arguments.task], slice(arguments.columns)
     data = Data(*prepare_pictures(config.corpus, task.has_lines), config.evaluation.training_images)
     held_out, rows = data.of(arguments.task).validation, first.rows.tolist()
-    originals = held_out.originals(rows)
 
-    pictures: dict[str, Any] = {}
-    if task.degrade is not None:
-        left = task.degrade(originals, config, 0)
-        given = left.images if left.hidden is None else left.images.masked_fill(left.hidden, 0.0)
-        pictures["given"] = in_8_bits(given)
-    pictures["true image" if task.has_image else "held out"] = in_8_bits(originals.images)
+    pictures: dict[str, Any] = {**originals_of(config, arguments.task, held_out, rows)}
     pictures["mean of the prior"] = first.mean
     if float(first.std.max() - first.std.min()) > 1e-3:  # the same everywhere, it would be no picture
         pictures["its std"] = first.std

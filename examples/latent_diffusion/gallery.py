@@ -15,7 +15,7 @@ from latent_diffusion.shown import Shown
 from latent_diffusion.tasks import TASKS
 from priordiff.report import ColourScale, Picture, Report, Sheet, heatmap_png, image_png
 
-__all__ = ["add_neighbours", "add_samples", "names_of", "pictures_of"]
+__all__ = ["add_neighbours", "add_samples", "names_of", "originals_of", "pictures_of"]
 
 # Pixels, twice what 64 of them are shown as: a browser makes pictures smaller better than larger.
 _SIZE = 128
@@ -36,7 +36,8 @@ def add_samples(
     rows = next(iter(shown.values())).rows.tolist()
     highest = max(float(each.std.max()) for each in shown.values())
     place = "latent" if config.space == "latent" else "pixel"
-    references = _references(config, task, held_out, rows)
+    originals = originals_of(config, task, held_out, rows)
+    references = {label: pictures_of(images) for label, images in originals.items()}
     sheets = [
         Sheet(
             name,
@@ -121,20 +122,27 @@ def names_of(task: str, held_out: Pictures, rows: Sequence[int]) -> list[str]:
     return [str(number) for number in range(1, len(rows) + 1)]
 
 
-def pictures_of(images: Tensor) -> list[Picture]:
-    """8-bit images (N, 3, height, width) as pictures of a sheet."""
-    return [Picture(image_png(image / 255, _SIZE)) for image in rearrange(images, "n rgb h w -> n h w rgb")]
-
-
-def _references(
+def originals_of(
     config: LatentDiffusionConfig, task: str, held_out: Pictures, rows: Sequence[int]
-) -> dict[str, list[Picture]]:
-    """The held-out images themselves; of those that are to be restored, what is given."""
+) -> dict[str, Tensor]:
+    """Held-out images themselves, in 8 bits; of those that are to be restored, what is given before them.
+
+    Args:
+        config: of the experiment.
+        task: a key of `TASKS`.
+        held_out: the images.
+        rows: which of them.
+    """
     originals, degrade = held_out.originals(rows), TASKS[task].degrade
-    images = pictures_of(in_8_bits(originals.images))
+    images = in_8_bits(originals.images)
     if degrade is None:
         return {"held out": images}
     left = degrade(originals, config, 0)
     # White holes would not be seen in white drawings.
     given = left.images if left.hidden is None else left.images.masked_fill(left.hidden, 0.0)
-    return {"given": pictures_of(in_8_bits(given)), "true image": images}
+    return {"given": in_8_bits(given), "true image": images}
+
+
+def pictures_of(images: Tensor) -> list[Picture]:
+    """8-bit images (N, 3, height, width) as pictures of a sheet."""
+    return [Picture(image_png(image / 255, _SIZE)) for image in rearrange(images, "n rgb h w -> n h w rgb")]

@@ -213,13 +213,13 @@ class ImagePipeline(ChoosesScheduler, DiffusionPipeline):
         if output_type not in ("pil", "np", "pt", "latent"):
             raise ValueError(f"output_type={output_type!r}, expected 'pil', 'np', 'pt' or 'latent'")
         channels, *size = self.sample_shape
-        classes, scale = self.config.classes, guidance_scale
+        classes = self.config.classes
         text = text_embeddings(text, prompts, getattr(self.unet.config, "cross_attention_dim", None))
         check_image(image, (self.unet.config.in_channels - channels, *size))
         conditioning = Conditioning(label_indices(labels, classes), image, text).to(self._execution_device)
         batch = size_of_batch(conditioning, num_images, classes, self.config.task)
         generator = checked_generator(generator, batch)
-        scale = checked_guidance(self.config.guidance_scale if scale is None else scale)
+        scale = checked_guidance(self.config.guidance_scale if guidance_scale is None else guidance_scale)
         if scale != 1 and conditioning.labels is None and conditioning.text is None:
             raise ValueError(f"guidance_scale={scale}, but there is no class or text that could be left out")
         if output_type != "latent":

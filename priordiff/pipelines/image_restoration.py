@@ -8,7 +8,7 @@ from typing import Any
 
 import torch.nn.functional as F
 from diffusers.image_processor import VaeImageProcessor
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from priordiff.images import to_rgb
@@ -152,9 +152,9 @@ def images_of_pillow(
     """Images of Pillow that a caller gives, one or several, of the size that they must have.
 
     Args:
-        images: one, or a sequence of them; they are turned as their EXIF orientation says.
+        images: one, or a sequence of them.
         size: height and width.
-        convert: what is made of each.
+        convert: what is made of each, turned as its EXIF orientation says.
         called: what messages call one.
 
     Raises:
@@ -173,13 +173,15 @@ def _converted(
         raise ValueError(
             f"{called} is of type {type(picture).__name__}, expected images of Pillow, or one tensor of all"
         )
-    upright = ImageOps.exif_transpose(picture)
-    if upright.size != size[::-1]:
-        raise ValueError(f"{called} has {upright.size} pixels, expected {size[::-1]}: scale it to that size")
     try:
-        return convert(upright)
+        converted = convert(picture)
     except ValueError as error:
         raise ValueError(f"{called} cannot be used: {error}") from error
+    if converted.size != size[::-1]:
+        raise ValueError(
+            f"{called} has {converted.size} pixels, expected {size[::-1]}: scale it to that size"
+        )
+    return converted
 
 
 def _check_values(images: Tensor) -> None:

@@ -39,9 +39,6 @@ class GaussianPrior(ParameterBatch, ABC):
         torch.Size([2, 1, 4])
     """
 
-    mean: Tensor
-    event_shape: torch.Size
-
     @abstractmethod
     def color(self, z: Tensor) -> Tensor:
         r"""$L z$: white noise to noise with covariance $\Sigma$. Never adds the mean."""
