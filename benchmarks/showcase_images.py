@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-from latent_diffusion.configuration import LatentDiffusionConfig
+from latent_diffusion.configuration import LatentDiffusionConfig, ModelName
 from latent_diffusion.gallery import names_of, originals_of
 from latent_diffusion.pictures import prepare_pictures
 from latent_diffusion.references import Data
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the PNG file")
     arguments = parser.parse_args()
     folders = {
-        name: arguments.runs / f"{arguments.task}-{name.replace('/', '-')}-seed{arguments.seed}"
+        name: arguments.runs / ModelName.of(name, arguments.task).folder_name(arguments.seed)
         for name in arguments.models
     }
     shown = {name: Shown.read(folder) for name, folder in folders.items()}

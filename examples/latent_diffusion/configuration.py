@@ -65,6 +65,10 @@ class ModelName:
         """The model that it goes on from, if it does."""
         return ModelName(self.task, BASELINE)
 
+    def folder_name(self, seed: int) -> str:
+        """Of its run, within that of the experiment."""
+        return f"{str(self).replace('/', '-')}-seed{seed}"
+
     def __str__(self) -> str:
         return "/".join(part for part in (self.task, self.prior, self.tuning) if part)
 

@@ -225,7 +225,7 @@ class LatentDiffusionExperiment(Experiment[LatentDiffusionConfig, LatentDiffusio
 
     def _model_run(self, name: ModelName, seed: int) -> LatentDiffusionRun:
         config = self._with_seed(self.config.of(name), seed)
-        directory = self.output / f"{str(name).replace('/', '-')}-seed{seed}"
+        directory = self.output / name.folder_name(seed)
         needs = []
         if PRIORS[name.prior].is_learned:
             needs.append(self._prior_run(name, seed).directory)

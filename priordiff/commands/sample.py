@@ -32,6 +32,7 @@ __all__ = ["Sample", "run_sample", "sample_images", "write_png", "write_sheet"]
 _BATCH = 16
 _GAP = 2  # pixels between the images of a sheet
 _NAMES = 12  # that the last line tells
+_LONGEST_NAME = 200  # bytes; file systems take 255, with a number and ".png" after it
 _MANY = 16  # classes, of which one image each is enough to see them all
 _HOLE = 128  # the grey of what is hidden
 
@@ -213,5 +214,6 @@ def write_sheet(path: Path, subjects: Sequence[Subject], samples: Sequence[Sampl
 
 
 def _file_name(name: str) -> str:
-    """The name without what file systems or shells take for something else."""
-    return re.sub(r"[^\w.-]+", "-", name).strip("-") or "sample"
+    """The name without what file systems or shells take for something else, and no longer than they take."""
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-") or "sample"
+    return plain.encode()[:_LONGEST_NAME].decode(errors="ignore")

@@ -123,7 +123,14 @@ class PriorAdapterMixin:
         timesteps = own if scale == 1 else _of_the_scheduler(scheduler, own / scale)
         # Mixed precision is for the network: in half precision noise is not coloured and whitened back.
         with torch.autocast(state.device.type, enabled=False):
-            converted = conversion(scheduler, process, timesteps, state)
+            try:
+                converted = conversion(scheduler, process, timesteps, state)
+            except IndexError as error:
+                raise ValueError(
+                    f"the network was called at timestep {own.tolist()}, which is none of the scheduler's: "
+                    "if the pipeline scales the timesteps that its network gets, say by what, as in "
+                    "adapt_to_prior(network, scheduler, timestep_scale=1e-3)"
+                ) from error
             shown = converted.input(state)
         at = converted.timesteps
         if _embeds_whole_timesteps(self.config):

@@ -137,6 +137,17 @@ def test_texts_are_embedded_and_name_the_files(tmp_path: Path, monkeypatch: pyte
     assert Image.open("out/a-red-heart-2.png").text["Title"] == "a red heart/2"
 
 
+def test_long_names_are_cut_to_what_a_file_system_takes(tmp_path: Path) -> None:
+    names = ["á" * 200, "á" * 201]
+    unet = make_unet(3, 0, len(names) + 1)
+    quiet(ImagePipeline(unet, DDIMScheduler(), classes=names, num_inference_steps=1)).save_pretrained(
+        tmp_path / "model"
+    )
+    assert sample(tmp_path, "--count", "1", "--output", "out") == 0
+    assert written()[-2:] == [f"out/{'á' * 100}-2.png", f"out/{'á' * 100}.png"]
+    assert Image.open(written()[-2]).text["Title"] == names[1]
+
+
 def test_of_many_classes_one_image_each_is_on_the_sheet(tmp_path: Path) -> None:
     names = [f"class {number}" for number in range(17)]
     unet = make_unet(3, 0, len(names) + 1)

@@ -134,6 +134,14 @@ def test_other_networks_are_adapted_too(make: Any) -> None:
     assert images(0.5).isfinite().all()
 
 
+def test_a_timestep_that_is_none_of_a_flow_s_is_named() -> None:
+    flow = with_prior(diffusers.FlowMatchEulerDiscreteScheduler())
+    flow.set_prior(PRIOR)
+    network = adapt_to_prior(conditional_unet(), diffusers.DDPMScheduler(), flow)
+    with pytest.raises(ValueError, match=r"0\.69.*none of the scheduler's.*timestep_scale"):
+        network(torch.randn(2, *LATENT), torch.tensor([0.2, 0.7]), TEXT)
+
+
 def test_a_lora_trains_its_own_weights_alone_and_merges() -> None:
     peft = pytest.importorskip("peft")
     network = adapted_unet().requires_grad_(False)
