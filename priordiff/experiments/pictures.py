@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class ImagesConfig:
         cache_directory: Where the decoded images, and datasets without a directory, are kept.
         validation_fraction: Share of the concepts that is held out, where a source has no part of its own
             for that.
+        images_per_class: To learn from, at most, the first ones of each class; null for all. Those that are
+            held out stay the same.
     """
 
     directory: str | None = None
@@ -52,6 +55,7 @@ class ImagesConfig:
     skin_tones: bool = False
     cache_directory: str = field(default="data", metadata=ADJUSTABLE)
     validation_fraction: float = 0.1
+    images_per_class: int | None = None
 
     def __post_init__(self) -> None:
         expect(self, "directory", self.directory != "", "a folder, or null for OpenMoji or a dataset")
@@ -60,6 +64,8 @@ class ImagesConfig:
         expect(self, "style", self.style in ("color", "line"), "color or line")
         expect(self, "classes", self.classes in ("group", "subgroup"), "group or subgroup")
         expect(self, "validation_fraction", 0 < self.validation_fraction < 1, "a number between 0 and 1")
+        most = self.images_per_class
+        expect(self, "images_per_class", most is None or most >= 1, "an integer of at least 1, or null")
 
     @property
     def is_openmoji(self) -> bool:
@@ -90,10 +96,20 @@ def prepare_images(config: ImagesConfig) -> tuple[ImageCorpus, ImageCorpus]:
             ImageCorpus.prepare(images, _cache(config, part), config.size, progress=state.is_main_process)
             for part, images in _sets(config).items()
         ]
-    if len(parts) == 1:
-        return split(parts[0], config.validation_fraction)
-    training, validation = parts
+    training, validation = split(parts[0], config.validation_fraction) if len(parts) == 1 else parts
+    if config.images_per_class is not None:
+        training = training.select(_first_of_each_class(training, config.images_per_class))
     return training, validation
+
+
+def _first_of_each_class(images: ImageCorpus, count: int) -> list[int]:
+    seen: Counter[int] = Counter()
+    rows = []
+    for row, record in enumerate(images.records):
+        seen[record.label] += 1
+        if seen[record.label] <= count:
+            rows.append(row)
+    return rows
 
 
 def _sets(config: ImagesConfig) -> dict[str, ImageSet]:

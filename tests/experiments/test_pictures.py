@@ -53,6 +53,17 @@ def test_idx_files_keep_their_own_split(tmp_path: Path) -> None:
     assert named.class_names == dataset_classes("FashionMNIST")
 
 
+def test_of_each_class_as_many_as_are_asked_for_are_learned_from(tmp_path: Path) -> None:
+    write_idx(tmp_path / "data", "train", [0, 1, 0, 0, 2, 1])
+    write_idx(tmp_path / "data", "t10k", [1, 1, 1])
+    config = ImagesConfig(str(tmp_path / "data"), size=28, cache_directory=str(tmp_path / "cache"))
+    all_of_them, _ = prepare_images(config)
+    training, validation = prepare_images(replace(config, images_per_class=2))
+    assert [record.name for record in training.records] == ["0", "1", "2", "4", "5"]
+    assert torch.equal(training.images(), all_of_them.images([0, 1, 2, 4, 5]))
+    assert len(validation) == 3
+
+
 @pytest.mark.parametrize("has_directory", [False, True])
 def test_a_dataset_lies_in_the_directory_or_in_the_cache(tmp_path: Path, has_directory: bool) -> None:
     root = tmp_path / ("data" if has_directory else "cache/torchvision")
@@ -86,6 +97,7 @@ def test_sizes_and_sources_do_not_share_a_cache(tmp_path: Path) -> None:
         ("style", "black"),
         ("classes", "all"),
         ("validation_fraction", 0.0),
+        ("images_per_class", 0),
     ],
 )
 def test_a_value_that_is_none_is_named(key: str, value: object) -> None:
