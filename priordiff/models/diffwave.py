@@ -14,6 +14,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
+from priordiff.models.diffwave_in_tiles import predict_in_tiles, suits_tiles
 from priordiff.models.diffwave_layers import ResidualLayer, StepEmbedding, row_conv, sum_of_skips
 from priordiff.models.frames import check_sizes, check_vocoder_inputs
 from priordiff.models.neuralspeech import PriorCondition, fit_weights, infer_config, read_state_dict
@@ -32,6 +33,9 @@ class DiffWave(ModelMixin, ConfigMixin):
     $B > 1$ each block of $B$ neighbouring samples becomes one position with $B$ channels, which makes the
     same network
     $B$ times cheaper: the choice for CPUs.
+
+    On CPUs, where no gradients are asked for, long waveforms are evaluated in tiles: the same to rounding,
+    but faster, and in memory that does not grow with their length.
 
     Args:
         residual_channels: width of the residual stack.
@@ -123,15 +127,10 @@ class DiffWave(ModelMixin, ConfigMixin):
         """
         steps = torch.as_tensor(timestep, device=sample.device, dtype=torch.float32)
         self._check_inputs(sample, steps, log_mel, prior_std)
+        if suits_tiles(self, sample, steps):
+            return predict_in_tiles(self, sample, steps, log_mel, prior_std)
         step = self.step_embedding(steps.expand(len(sample)), sample.dtype)
-        prior_condition = None
-        if prior_std is not None:
-            prior_channel = prior_std[:, None]
-            if self.prior_upsampler is None:
-                log_mel = torch.cat([log_mel, prior_channel], dim=1)
-            else:
-                prior_condition = self.prior_upsampler(prior_channel)
-        condition = self.mel_upsampler(log_mel)
+        condition, prior_condition = self.upsampled(log_mel, prior_std)
 
         # One row of positions with the channels last: the layout in which CPUs and GPUs convolve fastest.
         x = rearrange(sample, "b 1 (t block) -> b block 1 t", block=self.config.block_size)
@@ -139,6 +138,24 @@ class DiffWave(ModelMixin, ConfigMixin):
         x = sum_of_skips(self.layers, x, step, condition, prior_condition)
         x = self.output_projection(F.relu(self.skip_projection(x)))
         return rearrange(x, "b block 1 t -> b 1 (t block)")
+
+    def upsampled(self, log_mel: Tensor, prior_std: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """What the layers are conditioned on, for each position, whatever the timestep.
+
+        Args:
+            log_mel: as in `forward`.
+            prior_std: likewise.
+
+        Returns:
+            The mel frames (batch, channels, 1, positions), with the prior as one channel more if the model's
+            `prior_condition` is "mel_channel", and the prior (batch, 1, 1, positions) if it is "conditioner".
+        """
+        if prior_std is None:
+            return self.mel_upsampler(log_mel), None
+        prior_channel = prior_std[:, None]
+        if self.prior_upsampler is None:
+            return self.mel_upsampler(torch.cat([log_mel, prior_channel], dim=1)), None
+        return self.mel_upsampler(log_mel), self.prior_upsampler(prior_channel)
 
     @classmethod
     def from_neuralspeech(

@@ -1,0 +1,88 @@
+"""When a prediction of DiffWave is made tile by tile, and how."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from priordiff.models.diffwave_tiles import Wavefront
+
+__all__ = ["predict_in_tiles", "suits_tiles", "tile_of"]
+
+# Positions of a tile for each thread: what is computed with more would not fit into a core's cache.
+_TILE = 1024
+# The shortest waveform whose ends cost less than tiles save is so many times what the network sees on a side.
+_SHORTEST = 8
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16)
+# What may be read as a matrix in place of being called.
+_LINEAR = (nn.Conv2d, nn.Linear)
+
+
+def suits_tiles(model: Any, sample: Tensor, steps: Tensor) -> bool:
+    """Whether tiles give the same prediction, and sooner.
+
+    Args:
+        model: a `DiffWave`.
+        sample: noisy waveforms (batch, 1, samples).
+        steps: training steps (batch,), or one for all.
+    """
+    if type(sample) is not Tensor or sample.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    if torch.is_grad_enabled() and (sample.requires_grad or any(p.requires_grad for p in model.parameters())):
+        return False
+    seen = sum(layer.dilated_conv.dilation[1] for layer in model.layers)
+    if sample.shape[-1] < _SHORTEST * seen * model.config.block_size or _dtype(sample) not in _DTYPES:
+        return False
+    read = chain(
+        model.layers.modules(), [model.input_projection, model.skip_projection, model.output_projection]
+    )
+    return bool((steps == steps.reshape(-1)[0]).all()) and all(map(_is_plain, read))
+
+
+def predict_in_tiles(
+    model: Any, sample: Tensor, steps: Tensor, log_mel: Tensor, prior_std: Tensor | None
+) -> Tensor:
+    """What a `DiffWave` predicts, one item after the other.
+
+    Args:
+        model: the network.
+        sample: as in its `forward`.
+        steps: of which all are equal.
+        log_mel: as in `forward`.
+        prior_std: likewise.
+    """
+    step, tile = float(steps.reshape(-1)[0]), tile_of(sample.shape[-1] // model.config.block_size)
+    predictions = torch.empty_like(sample, dtype=_dtype(sample))
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        for item, (waveform, frames) in enumerate(zip(sample[:, 0], log_mel, strict=True)):
+            std = None if prior_std is None else prior_std[item]
+            wavefront = Wavefront(model, [step], frames, std, tile, predictions.dtype)
+            tiles = wavefront.run(waveform.split(wavefront.tile).__getitem__, lambda _, __, noise: noise)
+            torch.cat(list(tiles), out=predictions[item, 0])
+    return predictions
+
+
+def tile_of(length: int) -> int:
+    """Positions of a tile for a waveform of so many: nearly as many as caches hold, and all about equal.
+
+    Example:
+        >>> tile_of(1000)
+        1000
+    """
+    num_tiles = -(-length // (_TILE * torch.get_num_threads()))
+    return -(-length // num_tiles)
+
+
+def _dtype(sample: Tensor) -> torch.dtype:
+    """Of the computation."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else sample.dtype
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a module does nothing but what its weights say: no hooks, adapters or other weights."""
+    if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+        return False
+    return type(module) in _LINEAR or not any(True for _ in module.parameters(recurse=False))
