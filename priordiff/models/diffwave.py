@@ -127,7 +127,7 @@ class DiffWave(ModelMixin, ConfigMixin):
         """
         steps = torch.as_tensor(timestep, device=sample.device, dtype=torch.float32)
         self._check_inputs(sample, steps, log_mel, prior_std)
-        if suits_tiles(self, sample, steps):
+        if suits_tiles(self, sample, steps, log_mel, prior_std):
             return predict_in_tiles(self, sample, steps, log_mel, prior_std)
         step = self.step_embedding(steps.expand(len(sample)), sample.dtype)
         condition, prior_condition = self.upsampled(log_mel, prior_std)

@@ -1,4 +1,4 @@
-"""What DiffWave's layers take from the mel frames, tile by tile, whatever the timestep."""
+"""What DiffWave's layers take from the mel frames, tile by tile."""
 
 from __future__ import annotations
 
@@ -44,8 +44,6 @@ class Conditions:
         prior_std: (frames,), if the model asks for it.
         tiles_behind: by how many the network's answer is behind its input.
         tile: positions.
-        kept: tiles whose conditions are computed when they are new, and kept for later evaluations; with one,
-            those of a layer are computed when it asks for them.
         factory: device and dtype.
     """
 
@@ -57,17 +55,13 @@ class Conditions:
         prior_std: Tensor | None,
         tiles_behind: int,
         tile: int,
-        kept: int,
         factory: dict[str, Any],
     ) -> None:
         self._model, self._log_mel, self._prior_std = model, log_mel, prior_std
         self._stride = model.config.hop_length // model.config.block_size
         self._matrices = [layer.condition.to(**factory) for layer in layers]
-        doubled, rows = self._matrices[0].shape
-        self._window = Window(rows, tiles_behind, tile, factory)
+        self._window = Window(self._matrices[0].shape[1], tiles_behind, tile, factory)
         self._seen = [self._window.behind(layer.lag_behind) for layer in layers]
-        shape = (len(layers), doubled, tile)
-        self._kept = [torch.empty(shape, **factory) for _ in range(kept)] if kept > 1 else []
 
     def add(self, index: int) -> None:
         """Takes the next tile in."""
@@ -77,17 +71,10 @@ class Conditions:
         start, stop = index * tile, min((index + 1) * tile, self._log_mel.shape[-1] * self._stride)
         if start < stop:
             newest[:-1, : stop - start] = self._upsampled(start, stop)
-        if self._kept:
-            place = self._kept[index % len(self._kept)]
-            for layer, (matrix, seen) in enumerate(zip(self._matrices, self._seen, strict=True)):
-                torch.mm(matrix, seen, out=place[layer])
 
-    def write(self, layer: int, index: int, out: Tensor) -> None:
-        """Writes what a layer takes when a tile is new to the network."""
-        if self._kept:
-            out.copy_(self._kept[index % len(self._kept)][layer])
-        else:
-            torch.mm(self._matrices[layer], self._seen[layer], out=out)
+    def write(self, layer: int, out: Tensor) -> None:
+        """Writes what a layer takes for the tile that it answers for now."""
+        torch.mm(self._matrices[layer], self._seen[layer], out=out)
 
     def _upsampled(self, start: int, stop: int) -> Tensor:
         """The channels of the condition at some positions."""

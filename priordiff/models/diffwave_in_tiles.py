@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from priordiff.models.diffwave_tiles import Wavefront
+from priordiff.models.diffwave_tiles import TiledEvaluation
 
 __all__ = ["predict_in_tiles", "suits_tiles", "tile_of"]
 
@@ -21,17 +21,20 @@ _DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 _LINEAR = (nn.Conv2d, nn.Linear)
 
 
-def suits_tiles(model: Any, sample: Tensor, steps: Tensor) -> bool:
+def suits_tiles(model: Any, sample: Tensor, steps: Tensor, log_mel: Tensor, prior_std: Tensor | None) -> bool:
     """Whether tiles give the same prediction, and sooner.
 
     Args:
         model: a `DiffWave`.
-        sample: noisy waveforms (batch, 1, samples).
+        sample: as in its `forward`.
         steps: training steps (batch,), or one for all.
+        log_mel: as in `forward`.
+        prior_std: likewise.
     """
     if type(sample) is not Tensor or sample.device.type != "cpu" or torch.compiler.is_compiling():
         return False
-    if torch.is_grad_enabled() and (sample.requires_grad or any(p.requires_grad for p in model.parameters())):
+    given = [each for each in (sample, log_mel, prior_std) if each is not None]
+    if torch.is_grad_enabled() and any(each.requires_grad for each in (*given, *model.parameters())):
         return False
     seen = sum(layer.dilated_conv.dilation[1] for layer in model.layers)
     if sample.shape[-1] < _SHORTEST * seen * model.config.block_size or _dtype(sample) not in _DTYPES:
@@ -59,9 +62,8 @@ def predict_in_tiles(
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         for item, (waveform, frames) in enumerate(zip(sample[:, 0], log_mel, strict=True)):
             std = None if prior_std is None else prior_std[item]
-            wavefront = Wavefront(model, [step], frames, std, tile, predictions.dtype)
-            tiles = wavefront.run(waveform.split(wavefront.tile).__getitem__, lambda _, __, noise: noise)
-            torch.cat(list(tiles), out=predictions[item, 0])
+            evaluation = TiledEvaluation(model, step, frames, std, tile, predictions.dtype)
+            predictions[item, 0] = evaluation(waveform)
     return predictions
 
 
