@@ -73,6 +73,11 @@ class LearnedMelSpectrumEstimator(PriorEstimator):
         nn.init.zeros_(self.output_projection.weight)
         nn.init.constant_(self.output_projection.bias, math.log(_FIRST_STD))
 
+    @property
+    def margin_frames(self) -> int:
+        """Frames on either side that decide on the prior of one."""
+        return 3 * len(self.blocks)
+
     def forward(self, log_mel: Tensor) -> LappedPrior:
         """Log-mel frames (batch, n_mels, frames) to the prior of waveforms (batch, 1, frames · hop).
 

@@ -38,6 +38,8 @@ class MelEnergyEstimator(PriorEstimator):
 
     energy_min: Tensor
 
+    margin_frames = 0  # on either side that decide on the prior of one
+
     @register_to_config
     def __init__(self, hop_length: int = 256, ceiling: float = 4.0, floor: float = 0.1) -> None:
         super().__init__()

@@ -53,6 +53,8 @@ class MelSpectrumEstimator(PriorEstimator):
     weight: Tensor
     bias: Tensor
 
+    margin_frames = 0  # on either side that decide on the prior of one
+
     @register_to_config
     def __init__(
         self,

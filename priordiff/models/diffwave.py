@@ -14,6 +14,7 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
+from priordiff.models.diffwave_conditions import UPSAMPLING_MARGIN
 from priordiff.models.diffwave_in_tiles import predict_in_tiles, suits_tiles
 from priordiff.models.diffwave_layers import ResidualLayer, StepEmbedding, row_conv, sum_of_skips
 from priordiff.models.frames import check_sizes, check_vocoder_inputs
@@ -105,6 +106,13 @@ class DiffWave(ModelMixin, ConfigMixin):
         self.output_projection = row_conv(residual_channels, block_size, 1)
         for parameter in self.output_projection.parameters():
             nn.init.zeros_(parameter)
+
+    @property
+    def margin_frames(self) -> int:
+        """Frames on either side that decide on what is predicted in one."""
+        config = self.config
+        seen = sum(2 ** (index % config.dilation_cycle_length) for index in range(config.residual_layers))
+        return -(-seen * config.block_size // config.hop_length) + UPSAMPLING_MARGIN
 
     def forward(
         self, sample: Tensor, timestep: Tensor | float, log_mel: Tensor, prior_std: Tensor | None = None

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from priordiff.models.diffwave_matrices import LayerMatrices
 
-__all__ = ["Conditions", "Window"]
+__all__ = ["UPSAMPLING_MARGIN", "Conditions", "Window"]
 
 # Frames beyond a piece's ends that the two transposed convolutions of its upsampling see.
-_MARGIN = 2
+UPSAMPLING_MARGIN = 2
 
 
 class Window:
@@ -78,8 +78,8 @@ class Conditions:
 
     def _upsampled(self, start: int, stop: int) -> Tensor:
         """The channels of the condition at some positions."""
-        first = max(start // self._stride - _MARGIN, 0)
-        frames = slice(first, -(-stop // self._stride) + _MARGIN)
+        first = max(start // self._stride - UPSAMPLING_MARGIN, 0)
+        frames = slice(first, -(-stop // self._stride) + UPSAMPLING_MARGIN)
         prior_std = None if self._prior_std is None else self._prior_std[None, frames]
         parts = self._model.upsampled(self._log_mel[None, :, frames], prior_std)
         channels = torch.cat([part for part in parts if part is not None], 1)[0, :, 0]

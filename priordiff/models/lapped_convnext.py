@@ -74,6 +74,12 @@ class LappedConvNeXt(ModelMixin, ConfigMixin):
         nn.init.zeros_(self.output_projection.weight)
         nn.init.zeros_(self.output_projection.bias)
 
+    @property
+    def margin_frames(self) -> int:
+        """Frames on either side that decide on what is predicted in one."""
+        # The transform and its inverse see less than one each.
+        return len(self.blocks) * (self.config.kernel_size // 2) + 2
+
     def forward(self, sample: Tensor, timestep: Tensor | float, log_mel: Tensor) -> Tensor:
         """Predicts the noise, or whatever it was trained to, in `sample`.
 

@@ -1,25 +1,24 @@
 """Log-mel spectrogram to waveform."""
 
-import inspect
+import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
 import torch
 from diffusers import AudioPipelineOutput, DiffusionPipeline, ModelMixin, SchedulerMixin
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from priordiff.audio.mel import LogMelSpectrogram, foreign_log_mels
-from priordiff.audio.mel_consistency import mel_consistent
+from priordiff.audio.mel import foreign_log_mels
 from priordiff.estimators import PriorEstimator
 from priordiff.pipelines.batches import Batch, indices_by_length, items_of
 from priordiff.pipelines.chosen_scheduler import ChoosesScheduler
 from priordiff.pipelines.loading import align_memory
 from priordiff.pipelines.mel_parameters import analysed, check_log_mels, mel_parameters
 from priordiff.pipelines.solvers import taking_prior, with_solver
+from priordiff.pipelines.synthesis import Synthesis, checked_consistency_steps
+from priordiff.pipelines.vocoding import prior_condition
 
 __all__ = ["VocoderPipeline"]
 
@@ -79,9 +78,9 @@ class VocoderPipeline(ChoosesScheduler, DiffusionPipeline):
         super().__init__()
         from_model = {"n_mels": model.config.n_mels, "hop_length": model.config.hop_length}
         parameters = mel_parameters(from_model, mel)
-        if _prior_condition(model) != "none" and not hasattr(estimator, "frame_std"):
+        if prior_condition(model) != "none" and not hasattr(estimator, "frame_std"):
             raise ValueError(
-                f"the model has prior_condition={_prior_condition(model)!r}, which needs an estimator "
+                f"the model has prior_condition={prior_condition(model)!r}, which needs an estimator "
                 f"with frame_std(log_mel), such as MelEnergyEstimator, not {type(estimator).__name__}"
             )
         for module in (model, estimator):
@@ -94,7 +93,7 @@ class VocoderPipeline(ChoosesScheduler, DiffusionPipeline):
             mel=parameters,
             num_inference_steps=num_inference_steps,
             solver=solver,
-            num_consistency_steps=_checked_consistency_steps(num_consistency_steps),
+            num_consistency_steps=checked_consistency_steps(num_consistency_steps),
             schedules=None if schedules is None else dict(schedules),
         )
 
@@ -154,31 +153,23 @@ class VocoderPipeline(ChoosesScheduler, DiffusionPipeline):
             log_mels = analysed(self._items("waveform", waveform, "samples"), sample_rate, self.config.mel)
         else:
             raise ValueError("give exactly one of mel and waveform")
-        check_log_mels(log_mels, self.model.config.n_mels)
-        if problem := foreign_log_mels(log_mels, self.config.mel):
-            warnings.warn(problem, stacklevel=3)
+        self._check_log_mels(log_mels)
         if isinstance(generator, Sequence) and len(generator) != len(log_mels):
             raise ValueError(
                 f"generator is a list of {len(generator)} for {len(log_mels)} items, expected as many"
             )
 
+        synthesis = self._synthesis(num_inference_steps, betas, solver, num_consistency_steps)
         groups = indices_by_length(log_mels)
-        if num_consistency_steps is None:
-            num_consistency_steps = self.config.num_consistency_steps
-        _checked_consistency_steps(num_consistency_steps)
-        scheduler, steps = self.scheduler_of_call(num_inference_steps, solver, betas)
-        scheduler.set_timesteps(**steps, device=self.model.device)
         audios: list[Any] = [None] * len(log_mels)
-        with self.progress_bar(total=len(groups) * len(scheduler.timesteps)) as progress_bar:
+        updates = sum(synthesis.num_updates(log_mels[indices[0]].shape[-1]) for indices in groups)
+        with self.progress_bar(total=updates) as progress_bar:
             for indices in groups:
-                # Schedulers with a memory of past steps forget it here.
-                scheduler.set_timesteps(**steps, device=self.model.device)
                 batch = torch.stack([log_mels[index] for index in indices])
                 own = (
                     [generator[index] for index in indices] if isinstance(generator, Sequence) else generator
                 )
-                waveforms = self._synthesise(scheduler, batch, own, progress_bar.update)
-                waveforms = self._made_consistent(waveforms, batch, num_consistency_steps)
+                waveforms = synthesis(batch, own, progress_bar.update)
                 for index, audio in zip(indices, waveforms, strict=True):
                     audios[index] = audio if output_type == "pt" else audio.numpy(force=True)
         is_list = isinstance(mel if mel is not None else waveform, (list, tuple))
@@ -186,58 +177,82 @@ class VocoderPipeline(ChoosesScheduler, DiffusionPipeline):
         output = AudioPipelineOutput(audios=audios if is_list else stack(audios))
         return output if return_dict else output.to_tuple()
 
-    def _synthesise(
+    def stream(
         self,
-        scheduler: Any,
-        log_mel: Tensor,
-        generator: torch.Generator | list[torch.Generator] | None,
-        update: Callable[[], Any],
-    ) -> Tensor:
-        """Log-mel frames of one length (batch, n_mels, frames) to waveforms (batch, samples)."""
-        model, estimator = self.model, self.estimator
-        condition: dict[str, Tensor] = {"log_mel": log_mel.to(model.dtype)}
-        accepts_generator = "generator" in inspect.signature(scheduler.step).parameters
-        options = {"generator": generator} if accepts_generator else {}
-        shape = (len(log_mel), 1, log_mel.shape[-1] * model.config.hop_length)
-        try:
-            if estimator is not None:
-                tensors = chain(estimator.parameters(), estimator.buffers())
-                conditioning = log_mel.to(next((tensor.dtype for tensor in tensors), log_mel.dtype))
-                scheduler.set_prior(estimator(conditioning).to(log_mel.dtype))
-                if _prior_condition(model) != "none":
-                    condition["prior_std"] = estimator.frame_std(conditioning).to(model.dtype)
-            noise = randn_tensor(shape, generator=generator, device=log_mel.device, dtype=log_mel.dtype)
-            x = noise * scheduler.init_noise_sigma
-            for t in scheduler.timesteps:
-                model_input = scheduler.scale_model_input(x, t).to(model.dtype)
-                model_output = model(model_input, t, **condition).to(x.dtype)
-                x = scheduler.step(model_output, t, x, **options).prev_sample
-                update()
-        finally:
-            scheduler.set_prior(None)
-        return x.squeeze(1)
+        mel: Tensor | np.ndarray,
+        chunk_seconds: float = 1.0,
+        num_inference_steps: int | None = None,
+        betas: Sequence[float] | None = None,
+        solver: str | None = None,
+        num_consistency_steps: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Tensor]:
+        """Synthesises one waveform chunk by chunk: joined, the chunks are what a call makes, up to rounding.
 
-    def _made_consistent(self, waveforms: Tensor, log_mel: Tensor, num_steps: int) -> Tensor:
-        if not num_steps:
-            return waveforms  # without the filters, which need torchaudio
-        transform = LogMelSpectrogram(**self.config.mel).to(waveforms.device, waveforms.dtype)
-        if waveforms.shape[-1] < transform.min_samples:
-            return waveforms
-        return mel_consistent(waveforms, log_mel, transform, num_steps)
+        A chunk is done as soon as every step has seen what decides on it: in each of S steps, and before
+        them, `margin_frames` of the network and of the estimator and one more. So with chunks that are longer
+        than that, the first one comes when S + 2 of them have been begun. Longer chunks cost less, since each
+        step computes the margins anew.
+
+        Args:
+            mel: log-mel frames (n_mels, frames).
+            chunk_seconds: length of a chunk; the last one may be shorter.
+            num_inference_steps: as in a call, and so are the others.
+            betas: likewise.
+            solver: likewise.
+            num_consistency_steps: likewise.
+            generator: likewise.
+
+        Yields:
+            Waveforms (samples,).
+
+        Raises:
+            ValueError: as in a call; or if a part looks at more than its surroundings.
+
+        Example:
+            >>> import priordiff
+            >>> model = priordiff.DiffWave(residual_channels=8, residual_layers=2, n_mels=8, hop_length=16)
+            >>> vocoder = VocoderPipeline(model, priordiff.PriorGradScheduler(), mel={"sample_rate": 160})
+            >>> [len(chunk) for chunk in vocoder.stream(torch.zeros(8, 25), chunk_seconds=1.0)]
+            [160, 160, 80]
+        """
+        if not 0 < chunk_seconds < math.inf:
+            raise ValueError(f"chunk_seconds={chunk_seconds}, expected a positive number of seconds")
+        log_mels = self._items("mel", mel, "n_mels", "frames")
+        if len(log_mels) != 1:
+            raise ValueError(f"mel has {len(log_mels)} items, expected one: stream them one after the other")
+        self._check_log_mels(log_mels)
+        synthesis = self._synthesis(num_inference_steps, betas, solver, num_consistency_steps)
+        frames = max(round(chunk_seconds * self.sample_rate / self.model.config.hop_length), 1)
+        return (chunk[0] for chunk in synthesis.in_chunks(log_mels[0][None], frames, generator, lambda: None))
+
+    def _synthesis(
+        self,
+        num_inference_steps: int | None,
+        betas: Sequence[float] | None,
+        solver: str | None,
+        num_consistency_steps: int | None,
+    ) -> Synthesis:
+        """What a call with these arguments does."""
+        if num_consistency_steps is None:
+            num_consistency_steps = self.config.num_consistency_steps
+        scheduler, steps = self.scheduler_of_call(num_inference_steps, solver, betas)
+        return Synthesis(
+            self.model,
+            scheduler,
+            {**steps, "device": self.model.device},
+            self.estimator,
+            self.config.mel,
+            checked_consistency_steps(num_consistency_steps),
+        )
+
+    def _check_log_mels(self, log_mels: list[Tensor]) -> None:
+        check_log_mels(log_mels, self.model.config.n_mels)
+        if problem := foreign_log_mels(log_mels, self.config.mel):
+            warnings.warn(problem, stacklevel=4)
 
     def _items(self, name: str, batch: Batch, *dimensions: str) -> list[Tensor]:
         """The items of a batch, on the pipeline's device, in the precision of the sampler."""
         # Half precision is enough for networks, not for the sum of many small steps.
         dtype = torch.promote_types(self.model.dtype, torch.float32)
         return [tensor.to(self.model.device, dtype) for tensor in items_of(name, batch, dimensions)]
-
-
-def _prior_condition(model: ModelMixin) -> str:
-    """How the network is told of the prior's standard deviation, in the terms of `DiffWave`."""
-    return getattr(model.config, "prior_condition", "none")
-
-
-def _checked_consistency_steps(num_steps: int) -> int:
-    if not isinstance(num_steps, int) or num_steps < 0:
-        raise ValueError(f"num_consistency_steps={num_steps!r}, expected an integer of at least 0")
-    return num_steps

@@ -43,7 +43,7 @@ def test_the_sampled_audio_is_the_published_one(steps: int, name: str, golden: G
 
 def test_the_pipeline_gives_the_published_audio(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     draws = iter(golden.draws(6))
-    for module in ("priordiff.pipelines.vocoder", "diffusers.schedulers.scheduling_ddpm"):
+    for module in ("priordiff.pipelines.synthesis", "diffusers.schedulers.scheduling_ddpm"):
         monkeypatch.setattr(f"{module}.randn_tensor", lambda *_, **__: next(draws))
     vocoder = VocoderPipeline(golden.model, PriorGradScheduler(clip_prev_sample=1.0), golden.estimator)
     vocoder.set_progress_bar_config(disable=True)
