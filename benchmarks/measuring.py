@@ -1,14 +1,98 @@
-"""What the benchmarks share: memory that a piece of code holds at most, and waiting for a device."""
+"""What benchmarks share: times side by side, memory held at most, waiting for a device, and the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-__all__ = ["peak_bytes", "synchronize"]
+__all__ = ["Options", "Times", "machine", "matrix_product_flops", "peak_bytes", "side_by_side", "synchronize"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure.
+
+    Attributes:
+        device: on which.
+        seed: of weights and data.
+        rounds: of each comparison, after one to warm up.
+        quick: whether all sizes are as small as can be, to see that everything runs.
+    """
+
+    device: torch.device
+    seed: int = 0
+    rounds: int = 5
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of the rounds of one call."""
+
+    seconds: list[float]
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> float:
+        """Half the distance of the quartiles, as a share of the median."""
+        if len(self.seconds) < 2:
+            return 0.0
+        first, _, third = statistics.quantiles(self.seconds, n=4, method="inclusive")
+        return (third - first) / 2 / self.median
+
+
+def side_by_side(calls: Mapping[str, Callable[[], Any]], options: Options) -> dict[str, Times]:
+    """Times of calls that take turns, so that what the machine does beside them falls on all alike."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for measured in range(options.rounds + 1):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            synchronize(options.device)
+            if measured:  # the first round warms up
+                times[name].append(time.perf_counter() - started)
+    return {name: Times(seconds) for name, seconds in times.items()}
+
+
+def matrix_product_flops(options: Options) -> float:
+    """Operations a second of a product of large matrices in float32: about as many as there can be."""
+    size = 64 if options.quick else 1024
+    a, b = torch.randn(2, size, size, device=options.device)
+    times = side_by_side({"product": lambda: a @ b}, options)
+    return 2 * size**3 / min(times["product"].seconds)
+
+
+def machine(options: Options) -> dict[str, Any]:
+    """On what was measured, and how."""
+    cpu_info = Path("/proc/cpuinfo")
+    lines = cpu_info.read_text().splitlines() if cpu_info.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    on_cuda = options.device.type == "cuda"
+    return {
+        "processor": models[0] if models else platform.processor() or platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(options.device) if on_cuda else str(options.device),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "diffusers", "priordiff")},
+        "seed": options.seed,
+        "rounds": options.rounds,
+    }
 
 
 def peak_bytes(run: Callable[[], Any], device: torch.device) -> int:

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import NAMES, main
+from benchmarks.measuring import Times
+from benchmarks.tables import Table
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_benchmark_runs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "new" / "benchmarks.json"
+    main([name, "--quick", "--output", str(file)])
+    content = json.loads(file.read_text())
+    assert list(content["benchmarks"]) == [name]
+    tables = content["benchmarks"][name]["tables"]
+    assert tables
+    printed = capsys.readouterr().out
+    for table in tables:
+        assert table["rows"]
+        assert table["title"] in printed
+    assert content["machine"]["seed"] == 0
+    assert content["machine"]["torch"]
+
+
+def test_a_name_that_is_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["speed"])
+    assert "no benchmark speed: expected some of inference" in capsys.readouterr().err
+
+
+def test_times_are_summed_up_by_their_middle() -> None:
+    times = Times([5.0, 1.0, 2.0, 3.0, 4.0])
+    assert times.median == 3
+    assert times.spread == pytest.approx(1 / 3)
+
+
+def test_a_table_is_written_in_markdown() -> None:
+    table = Table(
+        "Times", {"name": "{}", "s": "{:.1f}"}, [{"name": "a", "s": 1.25}, {"name": "b", "s": None}]
+    )
+    assert str(table) == "Times\n\n| name | s |\n| --- | --- |\n| a | 1.2 |\n| b | – |"
