@@ -6,8 +6,9 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from priordiff.models.diffwave_layers import are_plain
 from priordiff.models.diffwave_tiles import TiledEvaluation
 
 __all__ = ["predict_in_tiles", "suits_tiles", "tile_of"]
@@ -17,8 +18,6 @@ _TILE = 1024
 # The shortest waveform whose ends cost less than tiles save is so many times what the network sees on a side.
 _SHORTEST = 8
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16)
-# What may be read as a matrix in place of being called.
-_LINEAR = (nn.Conv2d, nn.Linear)
 
 
 def suits_tiles(model: Any, sample: Tensor, steps: Tensor, log_mel: Tensor, prior_std: Tensor | None) -> bool:
@@ -42,7 +41,7 @@ def suits_tiles(model: Any, sample: Tensor, steps: Tensor, log_mel: Tensor, prio
     read = chain(
         model.layers.modules(), [model.input_projection, model.skip_projection, model.output_projection]
     )
-    return bool((steps == steps.reshape(-1)[0]).all()) and all(map(_is_plain, read))
+    return bool((steps == steps.reshape(-1)[0]).all()) and are_plain(read)
 
 
 def predict_in_tiles(
@@ -81,10 +80,3 @@ def tile_of(length: int) -> int:
 def _dtype(sample: Tensor) -> torch.dtype:
     """Of the computation."""
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else sample.dtype
-
-
-def _is_plain(module: nn.Module) -> bool:
-    """Whether a module does nothing but what its weights say: no hooks, adapters or other weights."""
-    if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
-        return False
-    return type(module) in _LINEAR or not any(True for _ in module.parameters(recurse=False))

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
-__all__ = ["ResidualLayer", "StepEmbedding", "row_conv", "sum_of_skips"]
+from priordiff.models.residual_stack import ResidualStack
+
+__all__ = ["ResidualLayer", "StepEmbedding", "are_plain", "row_conv", "sum_of_skips"]
+
+# What may be read as a matrix in place of being called.
+_LINEAR = (nn.Conv2d, nn.Linear)
 
 
 class StepEmbedding(nn.Module):
@@ -81,11 +88,60 @@ def sum_of_skips(
 ) -> Tensor:
     """What the layers let through to the output, scaled so that their number does not matter.
 
-    What passes from layer to layer is zero where the mask, broadcastable to it, is.
+    What passes from layer to layer is zero where the mask, broadcastable to it, is. On CPUs, in full
+    precision, `ResidualStack` makes the same with its gradients, up to rounding, in less time and memory.
     """
+    if mask is None and _suits_stack(layers, x, step, condition):
+        return _stacked(layers, x, step, condition, prior_condition) / math.sqrt(len(layers))
     skips = torch.zeros((), device=x.device, dtype=x.dtype)
     for layer in layers:
         x = x if mask is None else x * mask
         x, skip = layer(x, step, condition, prior_condition)
         skips = skips + skip
     return skips / math.sqrt(len(layers))
+
+
+def are_plain(modules: Iterable[nn.Module]) -> bool:
+    """Whether modules do nothing but what their weights say: no hooks, adapters or other weights."""
+    return all(map(_is_plain, modules))
+
+
+def _is_plain(module: nn.Module) -> bool:
+    if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+        return False
+    return type(module) in _LINEAR or not any(True for _ in module.parameters(recurse=False))
+
+
+def _suits_stack(layers: nn.ModuleList, x: Tensor, step: Tensor, condition: Tensor) -> bool:
+    if type(x) is not Tensor or x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+        return False
+    if torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return False
+    needs_gradients = any(each.requires_grad for each in (x, step, condition, *layers.parameters()))
+    return needs_gradients and are_plain(layers.modules())
+
+
+def _stacked(
+    layers: nn.ModuleList, x: Tensor, step: Tensor, condition: Tensor, prior_condition: Tensor | None
+) -> Tensor:
+    """The sum of the skips, by `ResidualStack`."""
+    if prior_condition is not None:
+        condition = torch.cat([condition, prior_condition], 1)
+    convolutions, conditions, outputs = [], [], []
+    for layer in layers:
+        projections = [layer.condition_projection, layer.prior_projection]
+        projections = [projection for projection in projections if projection is not None]
+        bias = sum((projection.bias for projection in projections), layer.dilated_conv.bias)
+        taps = rearrange(layer.dilated_conv.weight, "out channel 1 tap -> out (tap channel)")
+        convolutions.append(torch.cat([taps, bias[:, None]], 1))
+        conditions.append(torch.cat([projection.weight.flatten(1) for projection in projections], 1))
+        output = layer.output_projection
+        outputs.append(torch.cat([output.weight.flatten(1), output.bias[:, None]], 1))
+    skips = ResidualStack.apply(
+        tuple(layer.dilated_conv.dilation[1] for layer in layers),
+        rearrange(x, "b c 1 t -> c b t").contiguous(),
+        torch.stack([layer.step_projection(step).T for layer in layers]),
+        rearrange(condition, "b c 1 t -> c b t"),
+        *map(torch.stack, (convolutions, conditions, outputs)),
+    )
+    return rearrange(skips, "c b t -> b c 1 t")
