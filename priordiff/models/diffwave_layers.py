@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -122,7 +123,7 @@ def _suits_stack(layers: nn.ModuleList, x: Tensor, step: Tensor, condition: Tens
 
 
 def _stacked(
-    layers: nn.ModuleList, x: Tensor, step: Tensor, condition: Tensor, prior_condition: Tensor | None
+    layers: Any, x: Tensor, step: Tensor, condition: Tensor, prior_condition: Tensor | None
 ) -> Tensor:
     """The sum of the skips, by `ResidualStack`."""
     if prior_condition is not None:
