@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.measuring import Options, machine
 
-NAMES = ("inference",)
+NAMES = ("inference", "training")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,8 +6,9 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,16 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-__all__ = ["Options", "Times", "machine", "matrix_product_flops", "peak_bytes", "side_by_side", "synchronize"]
+__all__ = [
+    "Options",
+    "Stopwatch",
+    "Times",
+    "machine",
+    "matrix_product_flops",
+    "peak_bytes",
+    "side_by_side",
+    "synchronize",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,28 @@ class Times:
             return 0.0
         first, _, third = statistics.quantiles(self.seconds, n=4, method="inclusive")
         return (third - first) / 2 / self.median
+
+
+@dataclass
+class Stopwatch:
+    """Seconds of the parts of what is done again and again.
+
+    Attributes:
+        device: on which.
+        seconds: of each part, one for each time.
+    """
+
+    device: torch.device
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        """Measures what is done inside as a part."""
+        synchronize(self.device)
+        started = time.perf_counter()
+        yield
+        synchronize(self.device)
+        self.seconds.setdefault(part, []).append(time.perf_counter() - started)
 
 
 def side_by_side(calls: Mapping[str, Callable[[], Any]], options: Options) -> dict[str, Times]:
