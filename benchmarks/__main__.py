@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.measuring import Options, machine
 
-NAMES = ("inference", "training")
+NAMES = ("inference", "training", "length")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
