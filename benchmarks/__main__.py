@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.measuring import Options, machine
 
-NAMES = ("inference", "training", "length", "scaling", "priors")
+NAMES = ("inference", "training", "length", "scaling", "priors", "evaluations")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

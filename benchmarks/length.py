@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from benchmarks.children import measured_in_child, peak_resident_bytes
 from benchmarks.measuring import Options, Times, synchronize
+from benchmarks.sentences import lines_of
 from benchmarks.tables import Table
 from priordiff import VocoderPipeline, pretrained_vocoder, pretrained_voice
 from priordiff.audio import LogMelSpectrogram
@@ -96,8 +96,7 @@ def _voice(seconds: float, device: torch.device, seed: int) -> Iterator[dict[str
     """Text to speech of about the length."""
     voice = pretrained_voice().to(device)
     voice.set_progress_bar_config(disable=True)
-    lines = (Path(__file__).parent / "spoken.txt").read_text(encoding="utf-8").splitlines()
-    sentences = itertools.cycle([line for line in lines if line and not line.startswith("#")])
+    sentences = itertools.cycle(lines_of("spoken.txt"))
     text = next(sentences)
     while len(text) < seconds * CHARACTERS_A_SECOND:
         text = f"{text} {next(sentences)}"
