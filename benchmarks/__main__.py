@@ -18,7 +18,19 @@ import torch
 
 from benchmarks.measuring import Options, machine
 
-NAMES = ("inference", "training", "length", "scaling", "priors", "evaluations")
+NAMES = (
+    "inference",
+    "training",
+    "layouts",
+    "length",
+    "scaling",
+    "priors",
+    "steps",
+    "evaluations",
+    "demo",
+    "threads",
+    "imports",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,20 +16,21 @@ __all__ = ["measured_in_child", "peak_resident_bytes"]
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def measured_in_child(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Any:
+def measured_in_child(arguments: Sequence[str], environment: Mapping[str, str | None] | None = None) -> Any:
     """What a fresh Python prints as JSON in its last line.
 
     Args:
         arguments: of Python, such as `-m` and a module, run from the repository's root.
-        environment: further variables.
+        environment: further variables; None for one that it does not get from here.
 
     Raises:
         RuntimeError: if it fails; the message ends with what it said.
     """
+    variables = {**os.environ, **(environment or {})}
     finished = subprocess.run(
         [sys.executable, *arguments],
         cwd=_ROOT,
-        env={**os.environ, **(environment or {})},
+        env={name: value for name, value in variables.items() if value is not None},
         capture_output=True,
         text=True,
         check=False,

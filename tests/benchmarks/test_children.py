@@ -19,6 +19,13 @@ def test_variables_reach_it() -> None:
     assert measured_in_child(["-c", program], {"BENCHMARKS_TEST": "3"}) == 3
 
 
+def test_a_variable_can_be_kept_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCHMARKS_TEST", "3")
+    program = "import os; print(int('BENCHMARKS_TEST' in os.environ))"
+    assert measured_in_child(["-c", program]) == 1
+    assert measured_in_child(["-c", program], {"BENCHMARKS_TEST": None}) == 0
+
+
 def test_what_it_fails_with_is_told() -> None:
     with pytest.raises(RuntimeError, match=r"(?s)-c.*no such thing"):
         measured_in_child(["-c", "raise SystemExit('no such thing')"])
