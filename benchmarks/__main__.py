@@ -18,7 +18,19 @@ import torch
 
 from benchmarks.measuring import Options, machine
 
-NAMES = ("inference",)
+NAMES = (
+    "inference",
+    "training",
+    "layouts",
+    "length",
+    "scaling",
+    "priors",
+    "steps",
+    "evaluations",
+    "demo",
+    "threads",
+    "imports",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu", help="(default: cpu)")
     parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks.json"), help="the file of JSON")
+    parser.add_argument("--plots", type=Path, help="folder for plots, as SVG (default: none)")
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: expected some of {', '.join(NAMES)}")
@@ -38,10 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(", ".join(f"{name} {value}" for name, value in about.items()), file=sys.stderr)
     results = {}
     for name in given.names or NAMES:
-        started, shown = time.perf_counter(), []
+        started, shown, plots = time.perf_counter(), [], 0
         for table in import_module(f"benchmarks.{name}").tables(options):
             print(f"\n{table}", flush=True)
             shown.append(table.content)
+            for plot in table.plots if given.plots else ():
+                plots += 1
+                given.plots.mkdir(parents=True, exist_ok=True)
+                (given.plots / f"{name}-{plots}.svg").write_text(plot.svg, encoding="utf-8")
         results[name] = {"seconds": time.perf_counter() - started, "tables": shown}
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(json.dumps({"machine": about, "benchmarks": results}, indent=1))

@@ -132,7 +132,7 @@ def main() -> None:
     )
     for solver, guidance, steps in choices:
         started = time.perf_counter()
-        images = torch.cat(list(_sampled(pipeline, labels, solver, guidance, steps)))
+        images = torch.cat(list(sampled(pipeline, labels, solver, guidance, steps)))
         seconds = (time.perf_counter() - started) / len(images)
         samples = ImageFeatures.of(images, drawings.network)
         scores = drawings.scores(samples, samples.values, labels)
@@ -143,9 +143,10 @@ def main() -> None:
     print(f"| true drawings | | | {_cells({**scores, 'near_training': float('nan')})} | |")
 
 
-def _sampled(
+def sampled(
     pipeline: ImagePipeline, labels: Tensor, solver: str | None, guidance: float, steps: int
 ) -> Iterator[Tensor]:
+    """Images (batch, 3, height, width) in [−1, 1], batch by batch, each from the noise of its number."""
     for seeds in torch.arange(len(labels)).split(_BATCH):
         output = pipeline(
             labels[seeds],

@@ -6,16 +6,28 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-__all__ = ["Options", "Times", "machine", "matrix_product_flops", "peak_bytes", "side_by_side", "synchronize"]
+__all__ = [
+    "Options",
+    "Stopwatch",
+    "Times",
+    "machine",
+    "matrix_product_flops",
+    "peak_bytes",
+    "side_by_side",
+    "synchronize",
+]
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -55,17 +67,57 @@ class Times:
         return (third - first) / 2 / self.median
 
 
-def side_by_side(calls: Mapping[str, Callable[[], Any]], options: Options) -> dict[str, Times]:
-    """Times of calls that take turns, so that what the machine does beside them falls on all alike."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
+@dataclass
+class Stopwatch:
+    """Seconds of the parts of what is done again and again.
+
+    Attributes:
+        device: on which.
+        seconds: of each part, one for each time.
+    """
+
+    device: torch.device
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        """Measures what is done inside as a part."""
+        synchronize(self.device)
+        started = time.perf_counter()
+        yield
+        synchronize(self.device)
+        self.seconds.setdefault(part, []).append(time.perf_counter() - started)
+
+
+def side_by_side(
+    calls: Mapping[Name, Callable[[], Any]], options: Options, shortest: float = 0.0
+) -> dict[Name, Times]:
+    """Times of calls that take turns, so that what the machine does beside them falls on all alike.
+
+    Args:
+        calls: by name.
+        options: whose rounds follow one to warm up.
+        shortest: seconds; what is over sooner is repeated within a round, and the mean taken.
+    """
+    repeats = dict.fromkeys(calls, 1)
+    times: dict[Name, list[float]] = {name: [] for name in calls}
     for measured in range(options.rounds + 1):
         for name, call in calls.items():
-            started = time.perf_counter()
-            call()
-            synchronize(options.device)
+            if measured == 1 and shortest:  # warm by now: the first call may have been slower by far
+                repeats[name] = max(1, round(shortest / _seconds(call, 1, options.device)))
+            seconds = _seconds(call, repeats[name], options.device)
             if measured:  # the first round warms up
-                times[name].append(time.perf_counter() - started)
+                times[name].append(seconds)
     return {name: Times(seconds) for name, seconds in times.items()}
+
+
+def _seconds(call: Callable[[], Any], repeats: int, device: torch.device) -> float:
+    synchronize(device)
+    started = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    synchronize(device)
+    return (time.perf_counter() - started) / repeats
 
 
 def matrix_product_flops(options: Options) -> float:

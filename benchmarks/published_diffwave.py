@@ -14,7 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["PublishedDiffWave", "multiply_adds", "sample"]
+from benchmarks.measuring import Options
+from priordiff import DiffWave
+
+__all__ = ["PublishedDiffWave", "multiply_adds", "pair", "sample", "training_loss"]
 
 N_MELS, HOP_LENGTH = 80, 256
 
@@ -119,6 +122,51 @@ def sample(
             std = ((1 - alpha_bar[s - 1]) / (1 - alpha_bar[s]) * beta[s]).sqrt()
             x = x + float(std) * torch.randn(shape, generator=generator)
     return x[:, 0]
+
+
+def training_loss(
+    network: nn.Module,
+    waveform: Tensor,
+    log_mel: Tensor,
+    std: Tensor,
+    noise: Tensor,
+    timesteps: Tensor,
+    alpha_bar: Tensor,
+) -> Tensor:
+    """PriorGrad's loss (Lee et al., 2022, algorithm 1): the squared error of the noise over its variance.
+
+    Args:
+        network: as above.
+        waveform: crops (batch, 1, samples).
+        log_mel: their frames (batch, 80, frames).
+        std: of the prior (batch, 1, samples).
+        noise: white (batch, 1, samples).
+        timesteps: int64 (batch,).
+        alpha_bar: of each training step (T,).
+    """
+    signal, noise = alpha_bar[timesteps, None, None], noise * std
+    noisy = signal.sqrt() * waveform + (1 - signal).sqrt() * noise
+    return ((noise - network(noisy, timesteps, log_mel)) / std).square().mean()
+
+
+@torch.no_grad()
+def pair(options: Options) -> tuple[PublishedDiffWave, DiffWave]:
+    """The published network and ours with its weights; tiny ones in quick mode.
+
+    The last layer is scaled and shifted so that the prediction is as large as noise: with first weights it is
+    a constant, up to a thousandth, in whose rounding all that the layers do differently would be lost.
+    """
+    torch.manual_seed(options.seed)
+    sizes = {"channels": 8, "layers": 4, "cycle": 2} if options.quick else {}
+    published, frames = PublishedDiffWave(**sizes), 16
+    nn.init.normal_(published.output_projection.weight)
+    log_mel = torch.randn(1, N_MELS, frames) * 2 - 5
+    predicted = published(torch.randn(1, 1, frames * HOP_LENGTH), torch.tensor([25]), log_mel)
+    last = published.output_projection
+    last.weight /= predicted.std()
+    last.bias.copy_((last.bias - predicted.mean()) / predicted.std())
+    ours = DiffWave.from_neuralspeech(published.state_dict(), sizes.get("cycle", 10))
+    return published.to(options.device), ours.to(options.device)
 
 
 def multiply_adds(network: PublishedDiffWave) -> int:

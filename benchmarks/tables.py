@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.plots import Plot
+
 __all__ = ["Table"]
 
 
@@ -17,11 +19,13 @@ class Table:
         title: what was measured.
         columns: how the values of each are written: a format of `str.format`.
         rows: a value for each column; None where there is none.
+        plots: of the same measurements.
     """
 
     title: str
     columns: Mapping[str, str]
     rows: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    plots: Sequence[Plot] = ()
 
     def __str__(self) -> str:
         """The table in Markdown."""

@@ -1,20 +1,27 @@
 """How threads that wait for each other get on beside other work, by how OpenMP is told to wait.
 
-    python benchmarks/threads.py
-
-prints the median time of a training step of the vocoder's network in float32, for each setting in a process
-of its own: on the machine as it is, and beside one process that does nothing but keep a core busy. The
-settings take turns. Nothing else should run.
+The time of a training pass of the vocoder demo's DiffWave in float32, for each setting in a process of its
+own: on the machine as it is, and beside one process that does nothing but keep a core busy. The settings take
+turns, and get no such variables from here.
+`python -m benchmarks.threads PASSES SEED` is such a process: it prints seconds as JSON.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import statistics
+import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+
+import torch
+
+from benchmarks.children import measured_in_child
+from benchmarks.measuring import Options, Times
+from benchmarks.tables import Table
+from priordiff import DiffWave
+
+__all__ = ["tables"]
 
 SETTINGS: dict[str, dict[str, str]] = {
     "OpenMP's default": {},
@@ -23,54 +30,47 @@ SETTINGS: dict[str, dict[str, str]] = {
     "OMP_WAIT_POLICY=passive": {"OMP_WAIT_POLICY": "passive"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
+PASSES = 6
+UNSET = dict.fromkeys(("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS"))
+OTHERS = {False: "nothing else runs", True: "beside one busy process"}
 
 
-def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="processes for each setting and machine")
-    parser.add_argument("--steps", type=int, help="measure so many steps in this process, and print them")
-    arguments = parser.parse_args()
-    if arguments.steps is not None:
-        print(*_steps(arguments.steps))
-        return
+def tables(options: Options) -> Iterator[Table]:
+    """Medians over the passes of all rounds."""
+    settings = ["one thread"] if options.quick else list(SETTINGS)
     times: dict[tuple[str, bool], list[float]] = {}
-    for _ in range(arguments.rounds):
-        for busy in (False, True):
-            for name in SETTINGS:
-                times.setdefault((name, busy), []).extend(_measured(SETTINGS[name], busy))
-    print("| setting | nothing else runs | beside one busy process |")
-    print("|---|---|---|")
-    for name in SETTINGS:
-        alone, beside = (1000 * statistics.median(times[name, busy]) for busy in (False, True))
-        print(f"| {name} | {alone:.0f} ms | {beside:,.0f} ms |")
+    for _ in range(options.rounds):
+        for is_busy in (True,) if options.quick else (False, True):
+            for name in settings:
+                found = _measured(SETTINGS[name], is_busy, 1 if options.quick else PASSES, options.seed)
+                times.setdefault((name, is_busy), []).extend(found)
+    rows = []
+    for name in settings:
+        row: dict[str, float | str] = {"setting": name}
+        for is_busy, what in OTHERS.items():
+            if found := times.get((name, is_busy)):
+                row |= {what: 1e3 * Times(found).median, f"{what}, spread": Times(found).spread}
+        rows.append(row)
+    columns = {"setting": "{}"}
+    for what in OTHERS.values():
+        columns |= {what: "{:,.0f} ms", f"{what}, spread": "± {:.0%}"}
+    yield Table("Training passes of the vocoder demo's DiffWave on the processor, by threads", columns, rows)
 
 
-def _measured(setting: dict[str, str], busy: bool) -> list[float]:
-    """Seconds of a few steps, in a process with these variables."""
-    other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
+def _measured(setting: dict[str, str], is_busy: bool, passes: int, seed: int) -> list[float]:
+    """Seconds of a few passes, in a process with these variables."""
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if is_busy else None
     try:
-        finished = subprocess.run(
-            [sys.executable, __file__, "--steps", "6"],
-            env={**os.environ, **setting},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        return measured_in_child(["-m", "benchmarks.threads", str(passes), str(seed)], {**UNSET, **setting})
     finally:
         if other is not None:
             other.kill()
             other.wait()
-    return [float(seconds) for seconds in finished.stdout.split()]
 
 
-def _steps(number: int) -> list[float]:
+def _passes(number: int, seed: int) -> list[float]:
     """Seconds of forward and backward passes of the demo's network on its batch, after two to warm up."""
-    import torch  # reads the variables
-
-    from priordiff import DiffWave
-
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = DiffWave(residual_channels=64, residual_layers=12, dilation_cycle_length=6, block_size=16)
     log_mel, state = torch.randn(8, 80, 32), torch.randn(8, 1, 32 * 256)
     times = []
@@ -82,4 +82,4 @@ def _steps(number: int) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(_passes(*map(int, sys.argv[1:]))))

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.__main__ import NAMES, main
 from benchmarks.measuring import Times
 from benchmarks.tables import Table
+from benchmarks.training import layer_by_layer
+from priordiff import DiffWave
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -29,7 +32,7 @@ def test_every_benchmark_runs(name: str, tmp_path: Path, capsys: pytest.CaptureF
 def test_a_name_that_is_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["speed"])
-    assert "no benchmark speed: expected some of inference" in capsys.readouterr().err
+    assert "no benchmark speed: expected some of inference, " in capsys.readouterr().err
 
 
 def test_times_are_summed_up_by_their_middle() -> None:
@@ -43,3 +46,17 @@ def test_a_table_is_written_in_markdown() -> None:
         "Times", {"name": "{}", "s": "{:.1f}"}, [{"name": "a", "s": 1.25}, {"name": "b", "s": None}]
     )
     assert str(table) == "Times\n\n| name | s |\n| --- | --- |\n| a | 1.2 |\n| b | – |"
+
+
+def test_a_layer_called_by_itself_predicts_what_the_stack_does() -> None:
+    network, given = DiffWave(residual_channels=8, residual_layers=2), (torch.randn(1, 1, 512), 3.0)
+    torch.nn.init.normal_(network.output_projection.weight)
+    log_mel, calls = torch.randn(1, 80, 2), []
+    forward = network.layers[1].output_projection.register_forward_hook
+    stacked = network(*given, log_mel)
+    with layer_by_layer(network.layers):
+        handle = forward(lambda *_: calls.append(1))
+        torch.testing.assert_close(network(*given, log_mel), stacked, rtol=1e-4, atol=1e-4)
+    handle.remove()
+    assert calls == [1]
+    assert not any(layer._forward_hooks for layer in network.layers)

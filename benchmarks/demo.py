@@ -1,11 +1,12 @@
-"""Speed of the vocoder demo: a training step in float32 and in the precision that `auto` chooses.
-
-    python benchmarks/demo_speed.py                       # this processor, then as one that has AVX2 alone
-    python benchmarks/demo_speed.py --here                # as the environment has it
-    python benchmarks/demo_speed.py --here --at-most 3    # exit status 1 if `auto` is slower than that
+"""A training step of the vocoder demo in float32, and in the precision that `auto` chooses.
 
 The demo's own configuration, network, batches and loop, with the prior of its main model, on a few sentences:
-medians over the steps of trainings that alternate. The time of the whole demo is estimated from them.
+as medians over the steps of trainings that alternate, on this processor, and restricted to AVX2. The time of
+the whole demo is estimated from them.
+
+    python -m benchmarks.demo 2 5                  # two rounds of five steps in this environment, as JSON
+    python -m benchmarks.demo 2 5 --at-most 3      # exit status 1 if `auto` is slower than that, to float32
+    python -m benchmarks.demo 1 2 --tiny           # a tiny network
 """
 
 from __future__ import annotations
@@ -14,17 +15,23 @@ import argparse
 import contextlib
 import io
 import itertools
+import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the demo does, before torch is imported
+from benchmarks.children import measured_in_child
+from benchmarks.measuring import Options, Times
+from benchmarks.tables import Table
+from benchmarks.training_parts import TINY
 
-ROOT = Path(__file__).resolve().parents[1]
-ROUNDS, STEPS = 2, 5
+__all__ = ["tables"]
+
+STEPS, ROUNDS = 5, 2
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 SENTENCES = (
     "The birch canoe slid on the smooth planks.",
@@ -34,37 +41,39 @@ SENTENCES = (
 )
 
 
-def main() -> int:
-    """Runs the comparison."""
-    parser = argparse.ArgumentParser(description="Speed of the vocoder demo's training step.")
-    parser.add_argument("--here", action="store_true", help="measure on the processor as it is alone")
+def tables(options: Options) -> Iterator[Table]:
+    """Milliseconds of a step, the ratio to float32, and about how many minutes the demo takes."""
+    rounds, steps, more = (1, 2, ["--tiny"]) if options.quick else (ROUNDS, STEPS, [])
+    rows = []
+    as_demo = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
+    for environment in (as_demo,) if options.quick else (as_demo, {**as_demo, **AVX2}):
+        arguments = ["-m", "benchmarks.demo", str(rounds), str(steps), *more]
+        rows += measured_in_child(arguments, environment)
+    columns = {"instructions": "{}", "precision": "{}", "ms": "{:.0f}", "spread": "± {:.1%}"}
+    columns |= {"times float32": "{:.2f}", "whole demo": "about {:.1f} min"}
+    yield Table("A training step of the vocoder demo on the processor", columns, rows)
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(description="A training step of the vocoder demo.")
+    parser.add_argument("rounds", type=int)
+    parser.add_argument("steps", type=int)
+    parser.add_argument("--tiny", action="store_true", help="a tiny network")
     parser.add_argument("--at-most", type=float, metavar="RATIO", help="fail above this ratio to float32")
     arguments = parser.parse_args()
-    if arguments.here:
-        return _measure(arguments.at_most)
-    environments: list[dict[str, str]] = [{}, AVX2]
-    commands = [sys.executable, __file__, "--here", *sys.argv[1:]]
-    return max(subprocess.run(commands, env=os.environ | each).returncode for each in environments)
-
-
-def _measure(at_most: float | None) -> int:
     import torch
 
-    sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
     from priordiff.training import join_processes
 
     join_processes()
     with tempfile.TemporaryDirectory() as folder:
-        demo = Demo(Path(folder))
-        capability = torch.backends.cpu.get_cpu_capability()
-        print(f"{capability}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-        float32, chosen, precision = demo.step_seconds()
-        if at_most is not None and chosen > at_most * float32:  # once more, if the machine was busy
-            float32, chosen, precision = demo.step_seconds()
-    for name, seconds in {"float32": float32, f"auto, which is {precision}": chosen}.items():
-        times = f"{seconds * 1e3:6.0f} ms per step, {seconds / float32:5.2f} times float32"
-        print(f"  {name:20} {times}, about {demo.minutes(seconds):4.1f} min in all")
-    if at_most is None or chosen <= at_most * float32:
+        demo = Demo(Path(folder), arguments.rounds, arguments.steps, arguments.tiny)
+        rows = demo.rows(torch.backends.cpu.get_cpu_capability())
+        at_most = arguments.at_most
+        if at_most is not None and rows[1]["times float32"] > at_most:  # once more, if the machine was busy
+            rows = demo.rows(torch.backends.cpu.get_cpu_capability())
+    print(json.dumps(rows))
+    if at_most is None or rows[1]["times float32"] <= at_most:
         return 0
     print(f"expected at most {at_most:g} times float32", file=sys.stderr)
     return 1
@@ -73,19 +82,19 @@ def _measure(at_most: float | None) -> int:
 class Demo:
     """Short pieces of the demo, in a folder of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rounds: int, steps: int, is_tiny: bool) -> None:
         from priordiff.audio import make_corpus
         from priordiff.training import load_config
         from vocoder.configuration import CONFIGS, VocoderConfig
         from vocoder.data import prepare_corpus
 
         corpus = make_corpus(folder / "speech", list(SENTENCES))
-        self.folder = folder
+        self.folder, self.rounds = folder, rounds
         self.whole = load_config(VocoderConfig, CONFIGS / "demo.yaml")
-        short = {
+        short: dict[str, Any] = {
             "corpus.directory": corpus,
             "corpus.cache_directory": folder / "cache",
-            "training.num_steps": STEPS,
+            "training.num_steps": steps,
             "training.log_every": 1,
             "training.evaluate_every": "null",
             "training.lr_warmup_steps": 0,
@@ -94,19 +103,32 @@ class Demo:
             "evaluation.curve_utterances": 1,
             "evaluation.max_seconds": 0.5,
         }
+        short |= TINY if is_tiny else {}
         overrides = [f"{key}={value}" for key, value in short.items()]
         self.short = load_config(VocoderConfig, CONFIGS / "demo.yaml", overrides)
         self.corpora = prepare_corpus(self.short)
 
-    def step_seconds(self) -> tuple[float, float, str]:
-        """Seconds of a step in float32, and in the chosen precision, and which one that is."""
+    def rows(self, instructions: str) -> list[dict[str, Any]]:
+        """What was measured in float32, and in the chosen precision."""
         seconds: dict[str, list[float]] = {"no": [], "auto": []}
-        for _ in range(ROUNDS):
+        chosen = ""
+        for _ in range(self.rounds):
             for precision, measured in seconds.items():
                 chosen, times = self._train(precision)
                 measured += times
-        medians = {name: statistics.median(times) for name, times in seconds.items()}
-        return medians["no"], medians["auto"], chosen
+        float32 = statistics.median(seconds["no"])
+        names = {"no": "float32", "auto": f"auto, which is {chosen}"}
+        return [
+            {
+                "instructions": instructions,
+                "precision": names[precision],
+                "ms": 1e3 * Times(times).median,
+                "spread": Times(times).spread,
+                "times float32": Times(times).median / float32,
+                "whole demo": self.minutes(Times(times).median),
+            }
+            for precision, times in seconds.items()
+        ]
 
     def minutes(self, step_seconds: float) -> float:
         """About how many minutes the whole demo takes."""
@@ -138,4 +160,4 @@ class Demo:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_main())
