@@ -21,6 +21,7 @@ from benchmarks.measuring import Options, machine
 NAMES = (
     "inference",
     "training",
+    "operators",
     "layouts",
     "length",
     "scaling",

@@ -148,8 +148,6 @@ def _watch(module: nn.Module, part: str, watch: Stopwatch) -> None:
         running.append(watch(part))
         running[-1].__enter__()
 
-    module.register_forward_pre_hook(start)
-
     def stop(*_: Any) -> None:  # what a hook returns would take the place of the output
         running.pop().__exit__(None, None, None)
 
