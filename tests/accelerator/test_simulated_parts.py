@@ -28,7 +28,7 @@ WAITS_OF_PRIORS = {
     "stft": {SOLVES, "stft_determinant:stft_log_det"},
     "dense": {FACTORS},
     "kronecker": {FACTORS},
-    "padded": {FACTORS, "padded:_axis_and_lengths", "padded:_of_items", "padded:_on_items"},
+    "padded": {FACTORS, "padded:_axis_and_lengths"},
 }
 WAITS_OF_ESTIMATORS = {
     "SpecGradEstimator": {SOLVES},
