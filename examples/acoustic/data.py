@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -169,9 +169,9 @@ class AcousticDataset:
         return self.corpus.alignments[item["index"]].symbols
 
 
-def collate_utterances(items: Sequence[NoisyUtteranceItem]) -> dict[str, Tensor]:
+def collate_utterances(items: Sequence[NoisyUtteranceItem]) -> dict[str, Any]:
     """A batch, padded with zeros at the end: phonemes (batch, phonemes), mel (batch, n_mels, frames)."""
-    batch = {
+    batch: dict[str, Any] = {
         name: pad_sequence([item[name] for item in items], batch_first=True)
         for name in ("symbols", "durations", "pitch", "energy")
     }
@@ -181,4 +181,6 @@ def collate_utterances(items: Sequence[NoisyUtteranceItem]) -> dict[str, Tensor]
     batch["index"] = torch.tensor([item["index"] for item in items])
     batch["start"] = torch.tensor([item["start"] for item in items])
     batch["timestep"] = torch.tensor([item["timestep"] for item in items])
+    # A number, not a tensor: whoever makes frames has to know it, on whatever device the rest lies.
+    batch["num_frames"] = int(batch["durations"].sum(dim=1).max())
     return batch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -69,7 +70,7 @@ class AcousticModel(nn.Module):
             return MelDiffWave(*sizes, **asdict(config.decoder), prior_condition=condition)
         return MelConvNeXt(*sizes, **asdict(config.convnext), prior_condition=condition)
 
-    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """The losses, each summed over its elements.
 
         Args:
@@ -81,6 +82,7 @@ class AcousticModel(nn.Module):
             durations=batch["durations"],
             pitch=batch["pitch"],
             energy=batch["energy"],
+            num_frames=batch["num_frames"],
         )
         is_phoneme = batch["symbols"] > 0
         log_durations = torch.log1p(batch["durations"].float())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -48,7 +49,7 @@ class AcousticTask:
             present = {int(symbol) for item in self.dataset.items for symbol in item["symbols"]}
             start_from(self.model, config.initial, corpus.table.symbols, corpus.speakers, present)
 
-    def collate(self, items: list[NoisyUtteranceItem]) -> dict[str, Tensor]:
+    def collate(self, items: list[NoisyUtteranceItem]) -> dict[str, Any]:
         return collate_utterances(items)
 
     def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:

@@ -110,7 +110,8 @@ class AutoencoderTask:
     ) -> dict[str, Tensor]:
         images, settings = batch["images"], self.config.autoencoder
         shape = self._latent_shape
-        noise = torch.stack([torch.randn(shape, generator=each) for each in generators]).to(images.device)
+        noise = torch.stack([torch.randn(shape, generator=each) for each in generators])
+        noise = noise.to(images.device, non_blocking=True)
         decoded, kl = model(images, noise)
         reconstruction = F.l1_loss(decoded, images, reduction="sum")
         sums = {"reconstruction": reconstruction, "kl": settings.kl_weight * kl}

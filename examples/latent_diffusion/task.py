@@ -81,7 +81,7 @@ class DiffusionTask:
             with torch.no_grad():
                 prior = self.estimator(*conditioning.arguments)
         scheduler.set_prior(prior)
-        timesteps = self.timesteps.to(sample.device)[batch["level"]]
+        timesteps = self.timesteps.to(sample.device, non_blocking=True)[batch["level"]]
         if hasattr(scheduler, "scale_noise"):  # a flow
             noisy = scheduler.scale_noise(sample, timesteps, noise)
         else:

@@ -13,6 +13,7 @@ from priordiff.estimators.arguments import check_items, check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import Covariance
 from priordiff.priors import LowRankPrior
+from priordiff.value_checks import values_are_checked
 
 __all__ = ["LowRankEstimator"]
 
@@ -60,7 +61,7 @@ class LowRankEstimator(PriorEstimator):
 
     def forward(self) -> LowRankPrior:
         """The one prior of all data (batch, *shape), with a batch of 1."""
-        if self.mean.isnan().any():
+        if values_are_checked() and self.mean.isnan().any():
             raise ValueError(
                 "this LowRankEstimator has not been fitted: call fit(batches of data) or load one"
             )

@@ -12,6 +12,7 @@ from priordiff.estimators.arguments import check_items, check_positive
 from priordiff.estimators.base import PriorEstimator
 from priordiff.estimators.statistics import Moments
 from priordiff.priors import DiagonalPrior
+from priordiff.value_checks import values_are_checked
 
 __all__ = ["MomentsEstimator"]
 
@@ -47,7 +48,7 @@ class MomentsEstimator(PriorEstimator):
 
     def forward(self) -> DiagonalPrior:
         """The one prior of all data (batch, *shape), with a batch of 1."""
-        if self.mean.isnan().any():
+        if values_are_checked() and self.mean.isnan().any():
             raise ValueError(
                 "this MomentsEstimator has not been fitted: call fit(batches of data) or load one"
             )

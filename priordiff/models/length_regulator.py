@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from priordiff.value_checks import values_are_checked
+
 __all__ = ["frame_mask", "phoneme_of_frame", "to_frames"]
 
 
@@ -13,7 +15,8 @@ def phoneme_of_frame(durations: Tensor, num_frames: int | None = None) -> Tensor
 
     Args:
         durations: of the phonemes in frames, int (batch, phonemes), 0 for padding.
-        num_frames: of the result; by default as many as the longest item has.
+        num_frames: of the result; by default as many as the longest item has, for which the durations have to
+            be looked at.
 
     Returns:
         Indices (batch, frames), int64; those of frames beyond an item's end are that of its last phoneme.
@@ -25,13 +28,15 @@ def phoneme_of_frame(durations: Tensor, num_frames: int | None = None) -> Tensor
         >>> phoneme_of_frame(torch.tensor([[2, 0, 1], [1, 1, 0]])).tolist()
         [[0, 0, 2], [0, 1, 1]]
     """
-    if bool((durations < 0).any()):
+    if values_are_checked() and bool((durations < 0).any()):
         raise ValueError(f"a duration is {int(durations.min())} frames, expected at least 0")
     ends = durations.cumsum(dim=1)
-    longest = int(ends[:, -1].max())
-    if longest == 0:
-        raise ValueError("all durations are 0 frames, expected a phoneme that lasts")
-    frames = torch.arange(longest if num_frames is None else num_frames, device=durations.device)
+    if num_frames is None or values_are_checked():
+        longest = int(ends[:, -1].max())
+        if longest == 0:
+            raise ValueError("all durations are 0 frames, expected a phoneme that lasts")
+        num_frames = longest if num_frames is None else num_frames
+    frames = torch.arange(num_frames, device=durations.device)
     indices = torch.searchsorted(ends, frames.expand(len(ends), -1).contiguous(), right=True)
     last = (ends < ends[:, -1:]).sum(dim=1, keepdim=True)
     return torch.minimum(indices, last)

@@ -15,6 +15,7 @@ from priordiff.priors.parameters import (
     expand_batch,
     sum_over_event,
 )
+from priordiff.value_checks import values_are_checked
 
 __all__ = ["DiagonalPrior"]
 
@@ -69,7 +70,12 @@ class DiagonalPrior(GaussianPrior):
     def prepared(self) -> DiagonalPrior:
         # Gradients have to reach the parameters in every call, and numbers serve states of every dtype.
         learned = self.std.requires_grad or self.mean.requires_grad
-        if learned or not self.event_shape or self.std.dtype not in _WITH_A_WIDE_RANGE:
+        if (
+            learned
+            or not values_are_checked()
+            or not self.event_shape
+            or self.std.dtype not in _WITH_A_WIDE_RANGE
+        ):
             return self
         prepared = _PreparedDiagonalPrior(self)
         return prepared if prepared.is_finite() else self

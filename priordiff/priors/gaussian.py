@@ -110,9 +110,9 @@ class GaussianPrior(ParameterBatch, ABC):
     def log_prob(self, x: Tensor) -> Tensor:
         r"""$\log N(x; \mu, \Sigma)$ for each batch item, shape (batch,)."""
         self._check_event(x)
-        log_det = self.log_det(x.shape[1:])
-        size = math.prod(x.shape[1:])
-        return -0.5 * (self.mahalanobis(x - self.mean) + log_det + size * math.log(2 * math.pi))
+        size, distance = math.prod(x.shape[1:]), self.mahalanobis(x - self.mean)
+        log_det = self.log_det(x.shape[1:]).to(distance.device)  # that of numbers is where these are
+        return -0.5 * (distance + log_det + size * math.log(2 * math.pi))
 
     def kl_divergence(self, other: GaussianPrior) -> Tensor:
         r"""$\mathrm{KL}(N(\mu, \Sigma)\,\|\,N(\mu', \Sigma'))$ for each batch item, shape (batch,).
@@ -131,7 +131,8 @@ class GaussianPrior(ParameterBatch, ABC):
         batch, *event_shape = self._common_shape(other)
         difference = (other.mean - self.mean).expand(batch, *event_shape)
         trace = self._trace_ratio(other, torch.Size(event_shape))
-        log_det_ratio = other.log_det(event_shape) - self.log_det(event_shape)
+        log_dets = (each.log_det(event_shape).to(difference.device) for each in (other, self))
+        log_det_ratio = next(log_dets) - next(log_dets)
         return 0.5 * (trace + other.mahalanobis(difference) - math.prod(event_shape) + log_det_ratio)
 
     def shifted(self, offset: Tensor | float) -> Self:

@@ -89,7 +89,7 @@ class PaddedPrior(GaussianPrior):
         result = x.to(torch.promote_types(x.dtype, self.mean.dtype), copy=True)
         items = self.items.expand(len(x))
         for index, (prior, length) in enumerate(zip(self.priors, self.lengths, strict=True)):
-            rows = (items == index).nonzero()[:, 0].to(x.device)
+            rows = (items == index).nonzero()[:, 0].to(x.device, non_blocking=True)
             if len(rows) and length:
                 part = x.narrow(self.axis, 0, length)[rows]
                 result.narrow(self.axis, 0, length)[rows] = operation(prior, part)
@@ -101,7 +101,7 @@ class PaddedPrior(GaussianPrior):
             function(index, self._region(index, event_shape)) if length else self.mean.new_zeros(1)
             for index, length in enumerate(self.lengths)
         ]
-        return torch.cat(values)[self.items]
+        return torch.cat(values)[self.items.to(self.mean.device, non_blocking=True)]
 
     def _region(self, index: int, event_shape: Sequence[int]) -> torch.Size:
         """The shape of an item's event without its padding."""

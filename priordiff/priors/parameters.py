@@ -8,6 +8,8 @@ import torch
 from einops import reduce
 from torch import Tensor
 
+from priordiff.value_checks import values_are_checked
+
 __all__ = [
     "as_parameter",
     "check_positive",
@@ -40,12 +42,12 @@ def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None =
     """
     if not isinstance(value, Tensor):
         if isinstance(like, Tensor) and like.is_floating_point():
-            value = torch.tensor(float(value), device=like.device, dtype=like.dtype)
+            value = torch.full((), float(value), device=like.device, dtype=like.dtype)
         else:
             value = torch.tensor(float(value))
     if not value.is_floating_point():
         raise ValueError(f"{name} has dtype {value.dtype}, expected a floating dtype")
-    if not torch.isfinite(value).all():
+    if values_are_checked() and not torch.isfinite(value).all():
         bad = int((~torch.isfinite(value)).sum())
         raise ValueError(f"{name} holds {bad} NaN or infinite values in {value.dtype}")
     return value
@@ -53,7 +55,7 @@ def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None =
 
 def check_positive(name: str, values: Tensor) -> None:
     """Raises a ValueError that names the smallest value unless all are positive."""
-    if not (values > 0).all():
+    if values_are_checked() and not (values > 0).all():
         raise ValueError(
             f"{name} must be positive everywhere, its smallest value in {values.dtype} is "
             f"{float(values.min()):g}"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from priordiff.training.data import Draw
 from priordiff.training.task import TrainingTask
+from priordiff.value_checks import without_value_checks
 
 __all__ = ["TrainingDivergedError", "accumulate_gradients", "divergence_error", "global_counts"]
 
@@ -37,7 +38,7 @@ class TrainingDivergedError(ArithmeticError):
         self.gradient_norm = gradient_norm
 
 
-def global_counts(accelerator: Accelerator, task: TrainingTask, batches: Sequence[Any]) -> dict[str, int]:
+def global_counts(accelerator: Accelerator, task: TrainingTask, batches: Sequence[Any]) -> dict[str, Tensor]:
     """Number of elements of each loss in the whole batch of a step.
 
     Args:
@@ -46,13 +47,13 @@ def global_counts(accelerator: Accelerator, task: TrainingTask, batches: Sequenc
         batches: This process's micro-batches, on the CPU.
 
     Returns:
-        Counts by name, at least 1, summed over micro-batches and processes.
+        Counts by name, at least 1, summed over micro-batches and processes, on the device.
     """
     counts = [task.loss_counts(batch) for batch in batches]
     names = sorted(counts[0])
-    local = torch.tensor([sum(c[name] for c in counts) for name in names], device=accelerator.device)
-    totals = accelerator.reduce(local, reduction="sum").tolist()
-    return {name: max(total, 1) for name, total in zip(names, totals, strict=True)}
+    local = torch.tensor([sum(c[name] for c in counts) for name in names])
+    totals = accelerator.reduce(local.to(accelerator.device, non_blocking=True), reduction="sum")
+    return dict(zip(names, totals.clamp(min=1).unbind(), strict=True))
 
 
 def accumulate_gradients(
@@ -80,7 +81,8 @@ def accumulate_gradients(
         last = number == len(batches)
         with contextlib.nullcontext() if last else accelerator.no_sync(model):
             batch = send_to_device(batch, accelerator.device, non_blocking=True)
-            sums = task.loss_sums(model, batch, [draw.generator("noise") for draw in samples])
+            with without_value_checks(accelerator.device.type != "cpu"):
+                sums = task.loss_sums(model, batch, [draw.generator("noise") for draw in samples])
             share = {name: sums[name].float() / total for name, total in totals.items()}
             # Gradients are averaged over processes, while shares add up.
             accelerator.backward(sum(share.values()) * accelerator.num_processes)

@@ -7,6 +7,7 @@ import itertools
 import math
 import statistics
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from priordiff.training.processes import (
 from priordiff.training.progress_bar import ProgressBar
 from priordiff.training.run_folder import RunFolder
 from priordiff.training.signals import StopRequest, ignore_interrupts
+from priordiff.training.step_values import StepValues
 from priordiff.training.task import TrainingTask
 from priordiff.training.time_left import TimeLeft
 from priordiff.training.trackers import check_trackers, log_evaluation, start_trackers
@@ -79,6 +81,8 @@ class Trainer:
             self.accelerator.process_index,
         )
         self.state = self._prepare()
+        self._found: deque[StepValues] = deque()  # what steps have found and no one has looked at
+        self._loss, self._stopping = math.nan, False
 
     def _choose_precision(self, device: torch.device) -> str:
         """The precision with which the run was begun, unless the configuration insists on one."""
@@ -136,71 +140,64 @@ class Trainer:
 
     def _train(self, stop: StopRequest, bar: ProgressBar) -> bool:
         progress, config = self.state.progress, self.config
-        loader = make_loader(
-            self.task.dataset,
-            self.task.collate,
-            self.order,
-            progress.step,
-            config.num_steps,
-            config.num_workers,
-            pin_memory=self.accelerator.device.type == "cuda",
-            worker_init=ignore_interrupts,
-        )
-        micro_batches = iter(loader)
+        steps = progress.step, config.num_steps, config.num_workers
+        pinned = self.accelerator.device.type == "cuda"
+        data = self.task.dataset, self.task.collate, self.order
+        micro_batches = iter(make_loader(*data, *steps, pin_memory=pinned, worker_init=ignore_interrupts))
+        everys = config.log_every, config.checkpoint_every, config.evaluate_every
         self._model.train()
         while progress.step < config.num_steps:
             started = time.perf_counter()
             batches = list(itertools.islice(micro_batches, config.gradient_accumulation_steps))
-            stopping = self._step(batches, stop)
+            self._step(batches, stop)
+            log, save, evaluate = map(self._is_due, everys)
+            self._look(ahead=1)
+            if log or save or evaluate or self._stopping:
+                self._look(ahead=0)
             progress.seconds += time.perf_counter() - started
-            bar.step(progress.window["loss"][-1])
-            if self._is_due(config.log_every):
+            bar.step(self._loss)
+            if log:
                 on_main_process(self.accelerator, self._log)
                 progress.window.clear()
-            if stopping or self._is_due(config.checkpoint_every):
+            if self._stopping or save:
                 self._save(batches)
-            if stopping:
+            if self._stopping:
                 bar.write(f"stopped after step {progress.step}, saved in {self.folder.path}")
                 return False
-            if self._is_due(config.evaluate_every):
+            if evaluate:
                 on_main_process(self.accelerator, self._evaluate)
                 bar.evaluated()
         return True
 
-    def _step(self, batches: Sequence[Any], stop: StopRequest) -> bool:
+    def _step(self, batches: Sequence[Any], stop: StopRequest) -> None:
         progress, accelerator = self.state.progress, self.accelerator
         # Global random numbers (dropout) are functions of the step too: nothing between steps disturbs them.
         set_seed(seed_for(self.config.seed, f"step on {accelerator.process_index}", progress.step))
         draws = [self.order.batch(progress.step, number) for number in range(len(batches))]
         shares = accumulate_gradients(accelerator, self.task, self._model, batches, draws)
         limit = self.config.max_grad_norm or math.inf
-        norm = float(accelerator.clip_grad_norm_(self._model.parameters(), limit))
-        flag = torch.tensor(float(stop.requested), device=accelerator.device)
-        mine = [torch.stack([share[name] for share in shares]).sum() for name in shares[0]]
-        *losses, stopping = accelerator.reduce(torch.stack([*mine, flag]), reduction="sum").tolist()
-        loss = sum(losses)
-        if not math.isfinite(loss):
-            bad = [not all(value.isfinite() for value in share.values()) for share in shares]
-            blamed = [batch for batch, is_bad in zip(batches, bad, strict=True) if is_bad]
-            raise self._diverged(f"the loss is {loss}", blamed, progress.step + 1, norm)
-        # fp16 overflows now and then: its scaler skips the step and halves its scale.
-        overflow = self.state.scaler is not None and self.state.scaler.get_scale() > 1
-        if not (math.isfinite(norm) or overflow):
-            raise self._diverged("the gradients aren't finite", batches, progress.step + 1, norm)
-        learning_rate = self.state.lr_scheduler.get_last_lr()[0]
-        values = {"loss": loss, "gradient_norm": norm, "learning_rate": learning_rate}
-        if len(losses) > 1:
-            values |= {f"loss/{name}": value for name, value in zip(shares[0], losses, strict=True)}
-        for name, value in values.items():
-            if math.isfinite(value):
-                progress.window.setdefault(name, []).append(value)
+        norm = accelerator.clip_grad_norm_(self._model.parameters(), limit)
+        learning_rate = float(self.state.lr_scheduler.get_last_lr()[0])
+        about = stop.requested, batches, progress.step + 1, learning_rate
+        self._found.append(StepValues(accelerator, shares, norm, *about))
+        if not StepValues.come_later(accelerator.device):
+            self._look(ahead=0)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.state.lr_scheduler.step()
         if self.state.ema is not None:
             self.state.ema.step(self.task.model.parameters())
         progress.step += 1
-        return stopping > 0
+
+    def _look(self, ahead: int) -> None:
+        """Look at what the steps have found, but for the last few, of which an accelerator may be busy."""
+        while len(self._found) > ahead:
+            values = self._found.popleft().arrived()
+            if problem := values.problem(self.state.scaler):
+                raise self._diverged(*problem, values.step, values.gradient_norm)
+            for name, value in values.logged().items():
+                self.state.progress.window.setdefault(name, []).append(value)
+            self._loss, self._stopping = values.loss, self._stopping or values.stopping
 
     def _is_due(self, every: int | None) -> bool:
         step = self.state.progress.step

@@ -53,7 +53,7 @@ class TrainingTask(Protocol):
         """The training set."""
 
     def collate(self, items: list[Any]) -> Any:
-        """Batch made from items of the dataset: a tensor, or tensors in dicts, lists or tuples.
+        """Batch made from items of the dataset: a tensor, or tensors and numbers in dicts, lists or tuples.
 
         Args:
             items: Items of one micro-batch.
@@ -76,6 +76,10 @@ class TrainingTask(Protocol):
         self, model: nn.Module, batch: Any, generators: Sequence[torch.Generator]
     ) -> Mapping[str, Tensor]:
         """Each loss summed over its elements, by the names of `loss_counts`.
+
+        On an accelerator it is called `without_value_checks`, and is fastest if it looks at no values itself:
+        for an `item()`, a mask as an index, or noise drawn on the CPU the host waits. What has to be known,
+        such as a length, or is drawn, can come with the batch.
 
         Args:
             model: ``self.model``, wrapped for mixed precision and several processes: call this one.

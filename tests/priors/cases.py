@@ -38,7 +38,8 @@ def positive(*shape: int, seed: int = 0) -> Tensor:
 def covariance(*shape: int, seed: int = 0) -> Tensor:
     """Positive definite matrices of a shape (…, n, n)."""
     factor = random(*shape, seed=seed)
-    return factor @ factor.mT / shape[-1] + 0.2 * torch.eye(shape[-1], dtype=torch.float64)
+    identity = torch.eye(shape[-1], dtype=torch.float64, device=factor.device)
+    return factor @ factor.mT / shape[-1] + 0.2 * identity
 
 
 def symmetric_power(batch: int) -> Tensor:

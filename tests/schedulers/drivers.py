@@ -109,7 +109,7 @@ def _repaint(
     x = initial_state(scheduler, white_noise)
     known, prior = white_noise.roll(1, -1), getattr(scheduler, "prior", None)
     known = known if prior is None else prior.to_data(known)
-    mask = (torch.arange(x.shape[-1]) % 3 == 0).to(x.dtype)
+    mask = (torch.arange(x.shape[-1], device=x.device) % 3 == 0).to(x.dtype)
     states, last = [x], scheduler.timesteps[0] + 1
     for t in scheduler.timesteps:
         if t < last:
@@ -187,7 +187,7 @@ def _rfd4_proteina(
     scheduler: Any, network: Network, white_noise: Tensor, generator: torch.Generator, steps: int
 ) -> list[Tensor]:
     scheduler.set_timesteps(steps)
-    everything = torch.ones(white_noise.shape[:2], dtype=torch.bool)
+    everything = torch.ones(white_noise.shape[:2], dtype=torch.bool, device=white_noise.device)
     seeds = torch.randint(1000, (len(white_noise),), generator=generator).tolist()
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     x = initial_state(scheduler, white_noise)

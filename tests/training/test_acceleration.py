@@ -44,13 +44,15 @@ class PictureTask(ToyTask):
         self.calls += 1
         if self.calls == self.signal_at:
             signal.raise_signal(self.signal_number)
-        noise = torch.stack([torch.randn(1, 8, 8, generator=each) for each in generators])
+        noise = torch.stack([torch.randn(1, 8, 8, generator=each) for each in generators]).to(
+            batch["x"].device
+        )
         pictures = batch["x"].mean(1)[:, None, None, None] + noise
         return {"picture": (model(pictures) - noise).square().sum()}
 
     def evaluate(self, step: int) -> Any:
         assert not self.model.training
-        self.model(torch.zeros(1, 1, 8, 8))
+        self.model(torch.zeros(1, 1, 8, 8, device=next(self.model.parameters()).device))
         return type("Evaluation", (), {"metrics": {}, "audio": {}, "images": {}})
 
 

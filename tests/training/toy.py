@@ -91,7 +91,7 @@ class ToyTask:
     def evaluate(self, step: int) -> Evaluation:
         assert not self.model.training
         self.evaluated.append(step)
-        x = torch.randn(5, 1)
+        x = torch.randn(5, 1).to(next(self.model.parameters()).device)
         self.weights_evaluated = [p.clone() for p in self.model.parameters()]
         error = (self.model(x) - x.sin()).abs().mean()
         return Evaluation(
@@ -169,9 +169,10 @@ def train_in_process(run_dir: Path, *overrides: str, num_processes: int = 1, **o
 
 
 def _child(rank: int, num_processes: int, port: int, run_dir: Path, overrides, options) -> None:
+    on_accelerators = options.pop("on_accelerators", False)
     if num_processes > 1:
         os.environ |= {
-            "ACCELERATE_USE_CPU": "true",
+            "ACCELERATE_USE_CPU": str(not on_accelerators).lower(),
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
             "RANK": str(rank),
