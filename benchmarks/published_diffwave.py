@@ -109,18 +109,18 @@ def sample(
         log_mel: frames (batch, 80, frames).
         timesteps: training steps with the noise levels of the betas.
         betas: of sampling, increasing.
-        generator: source of the noise.
+        generator: source of the noise, on the CPU.
     """
     beta = torch.tensor(betas, dtype=torch.float64)
     alpha_bar = torch.cumprod(1 - beta, 0)
     shape = (len(log_mel), 1, log_mel.shape[-1] * HOP_LENGTH)
-    x = torch.randn(shape, generator=generator)
+    x = torch.randn(shape, generator=generator).to(log_mel.device)
     for s in reversed(range(len(betas))):
         noise = network(x.to(log_mel.dtype), timesteps[s].expand(len(x)), log_mel).float()
         x = (x - float(beta[s] / (1 - alpha_bar[s]).sqrt()) * noise) / math.sqrt(1 - beta[s])
         if s > 0:
             std = ((1 - alpha_bar[s - 1]) / (1 - alpha_bar[s]) * beta[s]).sqrt()
-            x = x + float(std) * torch.randn(shape, generator=generator)
+            x = x + float(std) * torch.randn(shape, generator=generator).to(x)
     return x[:, 0]
 
 
