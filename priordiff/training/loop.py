@@ -77,6 +77,7 @@ class Trainer:
             config.gradient_accumulation_steps,
             self.accelerator.num_processes,
             self.accelerator.process_index,
+            getattr(task.dataset, "shard_sizes", None),
         )
         self.state = self._prepare()
 
