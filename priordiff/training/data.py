@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from priordiff.training.options import TrainingConfig
 from priordiff.training.seeds import seed_for
 from priordiff.training.shard_order import ShardOrder
 
-__all__ = ["BatchOrder", "Draw", "TrainingDataset", "make_loader", "seed_for"]
+__all__ = ["BatchOrder", "Draw", "TrainingDataset", "make_loader", "make_order", "seed_for"]
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,28 @@ class BatchOrder:
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         return np.random.default_rng(seed_for(self.seed, "order", epoch)).permutation(self.dataset_size)
+
+
+def make_order(
+    dataset: TrainingDataset, config: TrainingConfig, num_processes: int, process_index: int
+) -> BatchOrder:
+    """The draws of one process of a run.
+
+    Args:
+        dataset: What is drawn from.
+        config: Options of the loop.
+        num_processes: Training processes.
+        process_index: Which of them this is.
+    """
+    return BatchOrder(
+        len(dataset),
+        config.batch_size,
+        config.seed,
+        config.gradient_accumulation_steps,
+        num_processes,
+        process_index,
+        getattr(dataset, "shard_sizes", None),
+    )
 
 
 class _MicroBatches:

@@ -7,7 +7,7 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from diffusers.training_utils import EMAModel
 
 from priordiff.training.acceleration import prepare_network, tf32_products
 from priordiff.training.checkpoints import Progress, TrainingState
-from priordiff.training.data import BatchOrder, make_loader, seed_for
+from priordiff.training.data import make_loader, make_order, seed_for
 from priordiff.training.gradients import accumulate_gradients, divergence_error
 from priordiff.training.optimization import make_optimizer
 from priordiff.training.options import TrainingConfig
@@ -30,6 +30,7 @@ from priordiff.training.processes import (
 )
 from priordiff.training.progress_bar import ProgressBar
 from priordiff.training.run_folder import RunFolder
+from priordiff.training.sharding import copy_if_sharded, gather
 from priordiff.training.signals import StopRequest, ignore_interrupts
 from priordiff.training.task import TrainingTask
 from priordiff.training.time_left import TimeLeft
@@ -70,15 +71,8 @@ class Trainer:
         self.folder = RunFolder(Path(run_dir), run_config, config.keep_checkpoints)
         config.mixed_precision = self._choose_precision(join_processes().device)
         self.accelerator = make_accelerator(config, run_dir)
-        self.order = BatchOrder(
-            len(task.dataset),
-            config.batch_size,
-            config.seed,
-            config.gradient_accumulation_steps,
-            self.accelerator.num_processes,
-            self.accelerator.process_index,
-            getattr(task.dataset, "shard_sizes", None),
-        )
+        which = self.accelerator.num_processes, self.accelerator.process_index
+        self.order = make_order(task.dataset, config, *which)
         self.state = self._prepare()
 
     def _choose_precision(self, device: torch.device) -> str:
@@ -91,16 +85,17 @@ class Trainer:
     def _prepare(self) -> TrainingState:
         config, model = self.config, self.task.model
         prepare_network(model, config, self.accelerator.device)
-        optimizer, lr_scheduler = make_optimizer(model, config, self.accelerator.device)
-        self._model, self._optimizer = self.accelerator.prepare(model, optimizer)
+        sharded = copy_if_sharded(model, self.accelerator)
+        trained = sharded or model
+        optimizer, lr_scheduler = make_optimizer(trained, config, self.accelerator.device)
+        self._model, self._optimizer = self.accelerator.prepare(trained, optimizer)
         ema = None
         if config.ema_decay is not None:
             # After prepare, which gives all processes the weights of the first.
-            ema = EMAModel(model.parameters(), decay=config.ema_decay, foreach=True)
-        progress = Progress(
-            global_batch_size=self.order.global_batch_size, dataset_size=self.order.dataset_size
-        )
-        return TrainingState(model, self._optimizer, lr_scheduler, ema, self.accelerator.scaler, progress)
+            ema = EMAModel(trained.parameters(), decay=config.ema_decay, foreach=True)
+        order, scaler = self.order, self.accelerator.scaler
+        progress = Progress(global_batch_size=order.global_batch_size, dataset_size=order.dataset_size)
+        return TrainingState(model, self._optimizer, lr_scheduler, ema, scaler, progress, sharded)
 
     def fit(self, resume: bool = False, time_left: TimeLeft | None = None) -> bool:
         """Train up to the last step, then export; SIGINT and SIGTERM save and stop. To be called once.
@@ -124,7 +119,7 @@ class Trainer:
         try:
             every, at_start = self.config.evaluate_every, self.config.evaluate_at_start
             if self._is_due(every) if resumed else at_start:
-                on_main_process(self.accelerator, self._evaluate_if_missing)
+                self._use_averaged(self._evaluate_if_missing)
             with StopRequest() as stop, self._progress_bar(time_left) as bar, tf32_products(self.config.tf32):
                 finished = self._train(stop, bar)
         finally:
@@ -132,7 +127,7 @@ class Trainer:
                 tracker.finish()
             self.accelerator.unwrap_model(self._model, keep_fp32_wrapper=False)
         if finished:
-            on_main_process(self.accelerator, self._export)
+            self._use_averaged(self._export)
         return finished
 
     def _train(self, stop: StopRequest, bar: ProgressBar) -> bool:
@@ -164,7 +159,7 @@ class Trainer:
                 bar.write(f"stopped after step {progress.step}, saved in {self.folder.path}")
                 return False
             if self._is_due(config.evaluate_every):
-                on_main_process(self.accelerator, self._evaluate)
+                self._use_averaged(self._evaluate)
                 bar.evaluated()
         return True
 
@@ -175,7 +170,7 @@ class Trainer:
         draws = [self.order.batch(progress.step, number) for number in range(len(batches))]
         shares = accumulate_gradients(accelerator, self.task, self._model, batches, draws)
         limit = self.config.max_grad_norm or math.inf
-        norm = float(accelerator.clip_grad_norm_(self._model.parameters(), limit))
+        norm = float(gather(accelerator.clip_grad_norm_(self._model.parameters(), limit)))
         flag = torch.tensor(float(stop.requested), device=accelerator.device)
         mine = [torch.stack([share[name] for share in shares]).sum() for name in shares[0]]
         *losses, stopping = accelerator.reduce(torch.stack([*mine, flag]), reduction="sum").tolist()
@@ -199,7 +194,7 @@ class Trainer:
         self._optimizer.zero_grad()
         self.state.lr_scheduler.step()
         if self.state.ema is not None:
-            self.state.ema.step(self.task.model.parameters())
+            self.state.ema.step(self.state.trained.parameters())
         progress.step += 1
         return stopping > 0
 
@@ -212,6 +207,7 @@ class Trainer:
         return divergence_error(what, names, step, gradient_norm, self.folder.checkpoints.latest())
 
     def _save(self, batches: Sequence[Any]) -> None:
+        self.state.gather()
         if not all(p.isfinite().all() for p in self.task.model.parameters()):
             norm = self.state.progress.window.get("gradient_norm", [math.nan])[-1]
             raise self._diverged("the weights aren't finite", batches, self.state.progress.step, norm)
@@ -228,10 +224,14 @@ class Trainer:
         self.folder.metrics.write("train", progress.step, progress.seconds, values)
         self.accelerator.log({f"train/{name}": v for name, v in values.items()}, step=progress.step)
 
+    def _use_averaged(self, action: Callable[[], None]) -> None:
+        self.state.gather(averaged=True)
+        on_main_process(self.accelerator, action)
+
     def _evaluate(self) -> None:
         progress = self.state.progress
         set_seed(seed_for(self.config.seed, "evaluation", 0))
-        with averaged_weights(self.task.model, self.state.ema):
+        with averaged_weights(self.state):
             evaluation = self.task.evaluate(progress.step)
         self.folder.metrics.write("evaluation", progress.step, progress.seconds, evaluation.metrics)
         log_evaluation(self.accelerator, evaluation, progress.step)
@@ -242,7 +242,7 @@ class Trainer:
 
     def _export(self) -> None:
         self.task.model.to(memory_format=torch.contiguous_format)  # as files hold them
-        with averaged_weights(self.task.model, self.state.ema):
+        with averaged_weights(self.state):
             self.folder.export(self.task.save)
 
     def _progress_bar(self, time_left: TimeLeft | None) -> ProgressBar:
