@@ -91,6 +91,14 @@ class AudioShards:
         """
         return self.crop(index, 0, self.num_samples(index))
 
+    def encoded(self, index: int) -> bytes:
+        """The file of a recording, as it is in its shard.
+
+        Raises:
+            OSError: it can't be read; the message names the shard.
+        """
+        return next(iter(self._shards.read(index, _FORMATS).values()))
+
     def crop(self, index: int, start: int, length: int) -> Tensor:
         """The samples from `start` to `start + length` of a recording, float32 (length,).
 
@@ -100,8 +108,7 @@ class AudioShards:
         total, where = self.num_samples(index), self._shards.where(index)
         if start < 0 or length < 0 or start + length > total:
             raise ValueError(f"no samples {start} to {start + length} in {where}: it has {total}")
-        data = next(iter(self._shards.read(index, _FORMATS).values()))
-        waveform = decode_audio(data, where, self.sample_rate, start, length)
+        waveform = decode_audio(self.encoded(index), where, self.sample_rate, start, length)
         if len(waveform) != length:
             raise ValueError(f"{where} ends before its sample {start + length}: make the shard anew")
         return waveform

@@ -14,6 +14,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType, ProjectConfiguration, broadcast_object_list, parse_flag_from_env
 
 from priordiff.training.options import TrainingConfig
+from priordiff.training.sharding import shares_weights
 
 __all__ = ["from_main_process", "join_processes", "make_accelerator", "on_main_process"]
 
@@ -66,8 +67,11 @@ def make_accelerator(config: TrainingConfig, run_dir: Path | str) -> Accelerator
         log_with=list(config.trackers) or None,
         project_config=ProjectConfiguration(str(run_dir), logging_dir=str(Path(run_dir, "logs"))),
     )
-    if accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
-        raise ValueError("fsdp_version is 1: expected 2; pass --fsdp_version 2 to accelerate launch")
+    if accelerator.distributed_type == DistributedType.FSDP and not shares_weights(accelerator):
+        raise ValueError(
+            "weights are shared by FSDP 1, expected 2: pass --fsdp_version 2 to accelerate launch, of 1.6 or "
+            "newer"
+        )
     # The environment of `accelerate launch` can set it; the loop accumulates by itself.
     accelerator.gradient_accumulation_steps = 1
     return accelerator

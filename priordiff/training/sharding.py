@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils._pytree import tree_map_only
 
-__all__ = ["copy_if_sharded", "gather", "gather_weights", "scatter", "scatter_optimizer", "scatter_weights"]
+__all__ = [
+    "copy_if_sharded",
+    "gather",
+    "gather_weights",
+    "scatter",
+    "scatter_optimizer",
+    "scatter_weights",
+    "shares_weights",
+]
 
 
 def copy_if_sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module | None:
@@ -27,7 +35,12 @@ def copy_if_sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module | N
     Returns:
         The copy; None where each process has all weights.
     """
-    return copy.deepcopy(model) if accelerator.is_fsdp2 else None
+    return copy.deepcopy(model) if shares_weights(accelerator) else None
+
+
+def shares_weights(accelerator: Accelerator) -> bool:
+    """Whether processes share the weights, by the second version of FSDP."""
+    return getattr(accelerator, "is_fsdp2", False)  # accelerate 1.6 and newer
 
 
 def gather(tree: Any) -> Any:

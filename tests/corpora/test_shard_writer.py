@@ -25,7 +25,7 @@ def test_webdataset_reads_what_is_written(tmp_path: Path) -> None:
     folder = write_numbers(tmp_path)
     paths = [str(path) for path in sorted(folder.glob("*.tar"))]
     assert len(paths) == 4
-    read = [*webdataset.WebDataset(paths, shardshuffle=False, empty_check=False)]
+    read = [*webdataset.WebDataset(paths, shardshuffle=False)]
     assert [sample["__key__"] for sample in read] == [f"number{number:02d}" for number in range(10)]
     assert [(sample["txt"], sample["two.bin"]) for sample in read] == [
         (str(number).encode(), bytes(number)) for number in range(10)
