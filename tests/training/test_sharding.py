@@ -13,7 +13,7 @@ from accelerate import Accelerator, DistributedType
 from accelerate.utils import FullyShardedDataParallelPlugin
 from torch.distributed.tensor import DTensor
 
-from priordiff.training import Trainer, TrainingConfig, loop, processes
+from priordiff.training import Draw, Trainer, TrainingConfig, gradients, loop, processes
 from tests.training.toy import ToyTask, final_state, toy_training
 
 
@@ -88,3 +88,16 @@ def test_a_run_goes_on_with_shared_weights_and_without(tmp_path: Path) -> None:
     alone("shared", 8, resume=True)
     # Checkpoints and export are whole, in the form of those that one process writes.
     assert_close(final_state(tmp_path / "shared"), final_state(tmp_path / "whole"))
+
+
+def test_a_network_whose_gradients_would_be_passed_over_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Detached(ToyTask):
+        def loss_sums(self, model, batch, generators):  # type: ignore[no-untyped-def]
+            loss = torch.ones((), requires_grad=True)
+            return {"sine": loss, "first": loss}
+
+    monkeypatch.setattr(gradients, "shares_weights", lambda accelerator: True)
+    task, draws = Detached(), [Draw(0, 0, 0)]
+    batch = task.collate([task.dataset[draw] for draw in draws])
+    with pytest.raises(ValueError, match=r"no weight of Sequential has a gradient: .* must return tensors"):
+        gradients.accumulate_gradients(Accelerator(cpu=True), task, task.model, [batch], [draws])
