@@ -46,6 +46,7 @@ EXTRAS = [
     "tensorboard",
     "matplotlib",
     "peft",
+    "webdataset",
 ]
 
 # What the modules of a room may import: rooms of lower floors, and which packages they must not know.

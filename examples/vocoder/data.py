@@ -9,12 +9,15 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.audio import AudioCorpus, AudioShards, LogMelSpectrogram
+from priordiff.corpora import is_shard_folder
 from priordiff.experiments.speech import prepare_speech
 from priordiff.training import Draw
 from vocoder.configuration import VocoderConfig
 
-__all__ = ["MARGIN_FRAMES", "Crop", "CropDataset", "NoisyCropDataset", "prepare_corpus"]
+__all__ = ["MARGIN_FRAMES", "Crop", "CropDataset", "NoisyCropDataset", "Recordings", "prepare_corpus"]
+
+Recordings = AudioCorpus | AudioShards
 
 # Frames at each side of a crop that only serve to whiten its own frames as in the whole recording: a lapped
 # transform reaches over the edges of its blocks, and at a cut it would find a jump instead of a neighbour.
@@ -36,10 +39,14 @@ class NoisyCrop(Crop):
     timestep: int
 
 
-def prepare_corpus(config: VocoderConfig) -> tuple[AudioCorpus, AudioCorpus]:
-    """The training and validation recordings, made or decoded on first use by the main process."""
+def prepare_corpus(config: VocoderConfig) -> tuple[Recordings, Recordings]:
+    """The training and validation recordings: shards, or made or decoded on first use by the main process."""
     frames = config.longest_crop + 2 * MARGIN_FRAMES
     crop_seconds = frames * config.mel.hop_length / config.mel.sample_rate
+    folder = config.corpus.directory
+    if folder is not None and is_shard_folder(folder):
+        shortest = max(config.corpus.min_seconds, crop_seconds)
+        return AudioShards(folder, config.mel.sample_rate, shortest).split(config.corpus.validation_fraction)
     return prepare_speech(config.corpus, config.mel.sample_rate, crop_seconds)
 
 
@@ -52,7 +59,7 @@ class CropDataset:
         crop_frames: mel frames of a crop without its `MARGIN_FRAMES` at each side.
     """
 
-    def __init__(self, corpus: AudioCorpus, log_mel: LogMelSpectrogram, crop_frames: int) -> None:
+    def __init__(self, corpus: Recordings, log_mel: LogMelSpectrogram, crop_frames: int) -> None:
         self.corpus = corpus
         self.log_mel = log_mel
         self.frames = crop_frames + 2 * MARGIN_FRAMES
@@ -62,9 +69,14 @@ class CropDataset:
     def __len__(self) -> int:
         return len(self.corpus)
 
+    @property
+    def shard_sizes(self) -> tuple[int, ...] | None:
+        """Recordings of each shard, of which the training reads a few at a time; None without shards."""
+        return self.corpus.shard_sizes if isinstance(self.corpus, AudioShards) else None
+
     def __getitem__(self, draw: Draw) -> Crop:
         hop_length = self.log_mel.hop_length
-        total = self.corpus.recordings[draw.index].num_samples // hop_length
+        total = self.corpus.num_samples(draw.index) // hop_length
         start = int(torch.randint(total - self.frames + 1, (), generator=draw.generator("crop")))
         stop = start + self.frames
         first, last = max(0, start - self._reach), min(total, stop + self._reach)
@@ -95,7 +107,7 @@ class NoisyCropDataset(CropDataset):
     """
 
     def __init__(
-        self, corpus: AudioCorpus, log_mel: LogMelSpectrogram, crop_frames: int, num_train_timesteps: int
+        self, corpus: Recordings, log_mel: LogMelSpectrogram, crop_frames: int, num_train_timesteps: int
     ) -> None:
         super().__init__(corpus, log_mel, crop_frames)
         self.num_train_timesteps = num_train_timesteps

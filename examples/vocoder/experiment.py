@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from priordiff import LearnedMelSpectrumEstimator, PriorEstimator
-from priordiff.audio import AudioCorpus
 from priordiff.experiments import Experiment
 from priordiff.training import TrainingTask
 from vocoder.configuration import EstimatorConfig, VocoderConfig
-from vocoder.data import prepare_corpus
+from vocoder.data import Recordings, prepare_corpus
 from vocoder.duration import cost_of_a_step, steps_per_evaluation
 from vocoder.judging import evaluate_run
 from vocoder.prior_task import PriorTask
@@ -22,7 +21,7 @@ from vocoder.task import VocoderTask
 
 __all__ = ["VocoderExperiment"]
 
-Corpora = tuple[AudioCorpus, AudioCorpus]
+Corpora = tuple[Recordings, Recordings]
 
 
 class VocoderExperiment(Experiment[VocoderConfig, VocoderRun]):

@@ -10,10 +10,11 @@ from accelerate import PartialState
 from torch import Tensor
 
 from priordiff import VocoderPipeline
-from priordiff.audio import AudioCorpus, LogMelSpectrogram, mel_consistent, write_audio
+from priordiff.audio import LogMelSpectrogram, mel_consistent, write_audio
 from priordiff.audio.metrics import average_scores, evaluate_speech
 from priordiff.experiments import EVALUATION, write_scores
 from vocoder.configuration import VocoderConfig
+from vocoder.data import Recordings
 from vocoder.prior_task import held_out_nll
 from vocoder.targets import evaluation_targets, prior_noise, synthesize, whole_texts
 
@@ -35,7 +36,7 @@ CONSISTENT_NOISE_SCORES = "consistent_noise"
 RECORDING_SCORES = "recordings"
 
 
-def evaluate_run(directory: Path, config: VocoderConfig, validation: AudioCorpus) -> dict[str, float]:
+def evaluate_run(directory: Path, config: VocoderConfig, validation: Recordings) -> dict[str, float]:
     """Scores of a run's exported model, stored in its folder `evaluation/` with the audio.
 
     Beside the keys of `priordiff.audio.metrics.evaluate_speech`: `real_time_factor`, seconds of computing per

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from priordiff import PriorEstimator
-from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.audio import LogMelSpectrogram
 from priordiff.estimators import prior_nll
 from priordiff.training import Evaluation
 from vocoder.configuration import VocoderConfig
-from vocoder.data import Crop, CropDataset
+from vocoder.data import Crop, CropDataset, Recordings
 from vocoder.priors import PRIORS
 from vocoder.targets import evaluation_targets, prior_of
 
@@ -34,7 +34,7 @@ class PriorTask:
         ValueError: if the prior has nothing to train.
     """
 
-    def __init__(self, config: VocoderConfig, training: AudioCorpus, validation: AudioCorpus) -> None:
+    def __init__(self, config: VocoderConfig, training: Recordings, validation: Recordings) -> None:
         self.log_mel = LogMelSpectrogram(**asdict(config.mel))
         self.dataset = CropDataset(training, self.log_mel, config.corpus.crop_frames)
         torch.manual_seed(config.estimator.training.seed)

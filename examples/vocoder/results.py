@@ -8,11 +8,12 @@ from pathlib import Path
 from torch import Tensor
 
 from priordiff import VocoderPipeline
-from priordiff.audio import AudioCorpus, LogMelSpectrogram, read_audio
+from priordiff.audio import LogMelSpectrogram, read_audio
 from priordiff.audio.metrics import SPEECH_METRICS
 from priordiff.experiments import EVALUATION, add_configuration, add_curves, by_name, machine_facts
 from priordiff.report import Figure, Report, spectrogram_png, wav_bytes
 from vocoder.configuration import VocoderConfig
+from vocoder.data import Recordings
 from vocoder.run import VocoderRun
 from vocoder.table import add_table
 from vocoder.targets import evaluation_targets, prior_noise
@@ -24,7 +25,7 @@ def write_report(
     path: Path,
     config: VocoderConfig,
     runs: Sequence[VocoderRun],
-    corpora: tuple[AudioCorpus, AudioCorpus],
+    corpora: tuple[Recordings, Recordings],
 ) -> None:
     """Writes the page about the finished runs of an experiment.
 
@@ -57,13 +58,12 @@ def write_report(
     report.write(path)
 
 
-def _extent(corpus: AudioCorpus) -> str:
-    samples = sum(recording.num_samples for recording in corpus.recordings)
-    return f"{len(corpus)} recordings, {samples / corpus.sample_rate / 60:.1f} min"
+def _extent(corpus: Recordings) -> str:
+    return f"{len(corpus)} recordings, {corpus.seconds / 60:.1f} min"
 
 
 def _add_gallery(
-    report: Report, config: VocoderConfig, models: dict[str, list[VocoderRun]], validation: AudioCorpus
+    report: Report, config: VocoderConfig, models: dict[str, list[VocoderRun]], validation: Recordings
 ) -> None:
     shown = evaluation_targets(config, validation)[: config.evaluation.report_utterances]
     if not shown:

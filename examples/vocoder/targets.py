@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from priordiff import DiagonalPrior, GaussianPrior, PriorEstimator, VocoderPipeline
-from priordiff.audio import AudioCorpus
 from vocoder.configuration import VocoderConfig
+from vocoder.data import Recordings
 
 __all__ = ["evaluation_targets", "prior_noise", "prior_of", "synthesize", "whole_texts"]
 
 
-def evaluation_targets(config: VocoderConfig, validation: AudioCorpus) -> list[Tensor]:
+def evaluation_targets(config: VocoderConfig, validation: Recordings) -> list[Tensor]:
     """The first held-out recordings, cut to whole frames and to the configured length."""
     hop_length = config.mel.hop_length
     longest = int(config.evaluation.max_seconds * config.mel.sample_rate)
@@ -23,7 +23,7 @@ def evaluation_targets(config: VocoderConfig, validation: AudioCorpus) -> list[T
     ]
 
 
-def whole_texts(config: VocoderConfig, validation: AudioCorpus) -> list[str]:
+def whole_texts(config: VocoderConfig, validation: Recordings) -> list[str]:
     """What is said in each of `evaluation_targets`; empty where it is unknown, or the recording was cut."""
     longest = config.evaluation.max_seconds * config.mel.sample_rate
     chosen = validation.recordings[: config.evaluation.final_utterances]

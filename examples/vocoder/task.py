@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from priordiff import GaussianPrior, LappedPrior, PriorEstimator, VocoderPipeline, prior_loss
-from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.audio import LogMelSpectrogram
 from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
 from priordiff.report import spectrogram_png
 from priordiff.training import Evaluation
 from vocoder.configuration import VocoderConfig
-from vocoder.data import MARGIN_FRAMES, NoisyCrop, NoisyCropDataset
+from vocoder.data import MARGIN_FRAMES, NoisyCrop, NoisyCropDataset, Recordings
 from vocoder.parts import make_parts, make_pipeline
 from vocoder.targets import evaluation_targets, synthesize
 
@@ -41,8 +41,8 @@ class VocoderTask:
     def __init__(
         self,
         config: VocoderConfig,
-        training: AudioCorpus,
-        validation: AudioCorpus,
+        training: Recordings,
+        validation: Recordings,
         estimator: PriorEstimator | None = None,
     ) -> None:
         self.config = config

@@ -8,7 +8,14 @@ from priordiff.audio.cache import Recording
 from priordiff.audio.corpus import AudioCorpus
 from priordiff.audio.demo_corpus import make_corpus, speakers_of
 from priordiff.audio.espeak import speak
-from priordiff.audio.files import AUDIO_EXTENSIONS, audio_writer, read_audio, write_audio
+from priordiff.audio.files import (
+    AUDIO_EXTENSIONS,
+    audio_writer,
+    decode_audio,
+    encode_audio,
+    read_audio,
+    write_audio,
+)
 from priordiff.audio.folders import audio_files
 from priordiff.audio.kokoro import KokoroVoice
 from priordiff.audio.mel import LogMelSpectrogram
@@ -16,6 +23,8 @@ from priordiff.audio.mel_consistency import mel_consistent
 from priordiff.audio.phonemes import phonemes_of
 from priordiff.audio.piper import JoeVoice
 from priordiff.audio.prosody import phoneme_energy, phoneme_pitch
+from priordiff.audio.shard_folders import index_audio_shards, make_audio_shards
+from priordiff.audio.shards import AudioShards
 from priordiff.audio.splits import split
 from priordiff.audio.spoken_text import known_phonemes, spoken_sentences, spoken_symbols
 from priordiff.audio.symbols import SymbolTable
@@ -30,6 +39,7 @@ __all__ = [
     "Alignment",
     "AlignmentFeatures",
     "AudioCorpus",
+    "AudioShards",
     "EspeakVoice",
     "JoeVoice",
     "KokoroVoice",
@@ -40,8 +50,12 @@ __all__ = [
     "Voice",
     "audio_files",
     "audio_writer",
+    "decode_audio",
+    "encode_audio",
     "in_words",
+    "index_audio_shards",
     "known_phonemes",
+    "make_audio_shards",
     "make_corpus",
     "mean_boundary_error",
     "mel_consistent",

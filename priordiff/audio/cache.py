@@ -13,7 +13,7 @@ from priordiff.audio.files import read_audio
 from priordiff.audio.sources import AudioSource, find_audio
 from priordiff.corpora import CorpusCache, decode_into, fingerprint, size_and_time
 
-__all__ = ["AudioCache", "CacheSettings", "Recording", "prepare_cache"]
+__all__ = ["AudioCache", "CacheSettings", "Recording", "prepare_cache", "read_usable"]
 
 _logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def _decode(
     def decode(source: AudioSource) -> bytes:
         if recordings and recordings[-1].name == source.name:
             raise ValueError(f"{source.path} is a second recording named {source.name}")
-        waveform, peak = _read_usable(source.path, settings)
+        waveform, peak = read_usable(source.path, settings)
         if peak > _OTHER_SCALE_PEAK:
             other_scale.append(f"{source.path} up to ±{peak:.6g}")
         recordings.append(Recording(source.name, source.text, len(waveform)))
@@ -148,8 +148,13 @@ def _decode(
     return content
 
 
-def _read_usable(path: Path, settings: CacheSettings) -> tuple[Tensor, Tensor]:
-    """The waveform of a file that is good enough, and its largest absolute sample."""
+def read_usable(path: Path, settings: CacheSettings) -> tuple[Tensor, Tensor]:
+    """The waveform of a file that is good enough, and its largest absolute sample.
+
+    Raises:
+        OSError: the file can't be read.
+        ValueError: it can't be decoded, is too short or is silent.
+    """
     waveform = read_audio(path, settings.sample_rate)
     seconds = len(waveform) / settings.sample_rate
     if seconds < settings.min_seconds:

@@ -92,6 +92,15 @@ class AudioCorpus:
     def __len__(self) -> int:
         return len(self.recordings)
 
+    @property
+    def seconds(self) -> float:
+        """How long all recordings are together."""
+        return sum(recording.num_samples for recording in self.recordings) / self.sample_rate
+
+    def num_samples(self, index: int) -> int:
+        """Length of a recording."""
+        return self.recordings[index].num_samples
+
     def waveform(self, index: int) -> Tensor:
         """All samples of a recording, float32 (N,)."""
         return self.crop(index, 0, self.recordings[index].num_samples)

@@ -18,7 +18,14 @@ from priordiff._extra import require
 from priordiff.corpora import check_readable
 from priordiff.files import atomic_path
 
-__all__ = ["AUDIO_EXTENSIONS", "audio_writer", "read_audio", "write_audio"]
+__all__ = [
+    "AUDIO_EXTENSIONS",
+    "audio_writer",
+    "decode_audio",
+    "encode_audio",
+    "read_audio",
+    "write_audio",
+]
 
 AUDIO_EXTENSIONS = (".flac", ".mp3", ".ogg", ".wav")
 """File names that end so are recordings."""
@@ -53,27 +60,58 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> Tensor:
         >>> read_audio(path, 22050).shape
         torch.Size([2205])
     """
-    soundfile, torchaudio = require("soundfile", "audio"), require("torchaudio", "audio")
     path = Path(path)
     check_readable(path, "audio")  # libsndfile would call it a "system error"
+    return _decode(_name(path), str(path), path.stat().st_size, sample_rate)
+
+
+def decode_audio(data: bytes, name: str, sample_rate: int, start: int = 0, length: int = -1) -> Tensor:
+    """Reads an audio file that is in memory, as `read_audio` reads one on a disk.
+
+    Args:
+        data: a wav, flac, ogg or mp3 file of any sample rate and width.
+        name: where it comes from, for messages.
+        sample_rate: the wanted rate in Hz.
+        start: first sample that is decoded, at the file's own rate.
+        length: how many are decoded, at the file's own rate; −1: up to the end.
+
+    Returns:
+        The waveform, float32 (N,); full scale is ±1.
+
+    Raises:
+        ValueError: the file cannot be decoded, is empty by its header, has an impossible sample rate, or
+            holds NaN or infinite samples.
+
+    Example:
+        >>> data = encode_audio(torch.sin(torch.arange(4410) * 0.1), 44100, ".flac")
+        >>> decode_audio(data, "tone.flac", 44100, start=100, length=50).shape
+        torch.Size([50])
+    """
+    return _decode(io.BytesIO(data), name, len(data), sample_rate, start, length)
+
+
+def _decode(
+    file: Any, name: str, num_bytes: int, sample_rate: int, start: int = 0, length: int = -1
+) -> Tensor:
+    soundfile, torchaudio = require("soundfile", "audio"), require("torchaudio", "audio")
     try:
-        samples, file_rate = soundfile.read(_name(path), dtype="float32", always_2d=True)
+        samples, file_rate = soundfile.read(file, length, start, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, MemoryError) as error:
         reason = " ".join(str(getattr(error, "error_string", error)).split())
-        raise ValueError(f"{path} cannot be decoded as wav, flac, ogg or mp3: {reason}") from error
+        raise ValueError(f"{name} cannot be decoded as wav, flac, ogg or mp3: {reason}") from error
     if len(samples) == 0:
         raise ValueError(
-            f"{path} is empty by its header, which announces no samples in {path.stat().st_size} bytes: if "
+            f"{name} is empty by its header, which announces no samples in {num_bytes} bytes: if "
             "there are any, write the file anew with a program that looks for them, such as ffmpeg -i IN OUT"
         )
     if not _FILE_RATES[0] <= file_rate <= _FILE_RATES[1]:
         raise ValueError(
-            f"{path} has a sample rate of {file_rate} Hz by its header, expected {_FILE_RATES[0]} to "
+            f"{name} has a sample rate of {file_rate} Hz by its header, expected {_FILE_RATES[0]} to "
             f"{_FILE_RATES[1]} Hz: correct the header"
         )
     waveform = torch.from_numpy(samples).mean(dim=1)
     if not torch.isfinite(waveform).all():
-        raise ValueError(f"{path} holds NaN or infinite samples")
+        raise ValueError(f"{name} holds NaN or infinite samples")
     # The resampling kernel grows with both terms of the reduced ratio: gigabytes for a rate such as 44,099
     # Hz. Every common pair of rates has a denominator below 1,000; an odd one is met within 0.05 %, a cent of
     # pitch.
@@ -103,15 +141,37 @@ def write_audio(path: str | os.PathLike[str], waveform: Tensor, sample_rate: int
         >>> len(read_audio(path, 22050))
         100
     """
-    require("soundfile", "audio")
     path = Path(path)
-    # Encoded in memory first: libsndfile reports a full disk as an unspecific error, Python's own write names
-    # it.
+    encoded = _encode(waveform, sample_rate, path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
+def encode_audio(waveform: Tensor, sample_rate: int, extension: str) -> bytes:
+    """A mono waveform as an audio file in memory, as `write_audio` writes one.
+
+    Args:
+        waveform: (N,), on any device; full scale is ±1.
+        sample_rate: in Hz.
+        extension: of the format: .wav, .flac, .ogg or .mp3.
+
+    Raises:
+        ValueError: the extension is unknown, the format does not have the sample rate, or the waveform is not
+            one finite row of samples.
+
+    Example:
+        >>> encode_audio(0.1 * torch.randn(100), 22050, ".flac")[:4]
+        b'fLaC'
+    """
+    return _encode(waveform, sample_rate, Path(f"audio{extension}"))
+
+
+def _encode(waveform: Tensor, sample_rate: int, path: Path) -> bytes:
+    # In memory: libsndfile reports a full disk as an unspecific error, Python's own write names it.
     encoded = io.BytesIO()
     with _encoder(encoded, path, sample_rate) as file:
         _write(file, path, waveform)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.getvalue())
+    return encoded.getvalue()
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-__all__ = ["split_by_hash"]
+import numpy as np
+
+__all__ = ["hash_threshold", "split_by_hash", "unit_hashes"]
 
 
 def split_by_hash(
@@ -33,16 +35,44 @@ def split_by_hash(
         >>> split_by_hash(["a", "b", "a", "d"], validation_fraction=0.5)
         ([1], [0, 2, 3])
     """
+    hashes = unit_hashes(keys)
+    threshold = hash_threshold(hashes, validation_fraction, item)
+    held_out = hashes <= threshold
+    return np.flatnonzero(~held_out).tolist(), np.flatnonzero(held_out).tolist()
+
+
+def unit_hashes(keys: Iterable[str]) -> np.ndarray:
+    """The hash of each key, a number in [0, 1): eight bytes are kept of each, however long it is.
+
+    Example:
+        >>> unit_hashes(["a", "b"]).round(2).tolist()
+        [0.26, 0.63]
+    """
+    return np.array([_unit_hash(key) for key in keys])
+
+
+def hash_threshold(hashes: np.ndarray, validation_fraction: float, item: str = "item") -> float:
+    """The largest hash that is held out; [`split_by_hash`][priordiff.corpora.split_by_hash] has the rule.
+
+    Args:
+        hashes: of all keys, at least two different ones.
+        validation_fraction: expected share of the keys that are held out, between 0 and 1.
+        item: what a key stands for, for the message.
+
+    Raises:
+        ValueError: the fraction is not between 0 and 1, or there are fewer than two keys.
+
+    Example:
+        >>> hash_threshold(np.array([0.2, 0.6, 0.4]), validation_fraction=0.5)
+        0.4
+    """
     if not 0 < validation_fraction < 1:
         raise ValueError(f"validation_fraction is {validation_fraction}, expected a number between 0 and 1")
-    hashes = {key: _unit_hash(key) for key in keys}
-    if len(hashes) < 2:
-        raise ValueError(f"a corpus of {len(hashes)} {item} cannot be split: add at least one more")
-    num_validation = sum(value < validation_fraction for value in hashes.values())
-    num_validation = min(max(num_validation, 1), len(hashes) - 1)
-    held_out = set(sorted(hashes, key=hashes.__getitem__)[:num_validation])
-    training = [index for index, key in enumerate(keys) if key not in held_out]
-    return training, [index for index, key in enumerate(keys) if key in held_out]
+    distinct = np.unique(hashes)
+    if len(distinct) < 2:
+        raise ValueError(f"a corpus of {len(distinct)} {item} cannot be split: add at least one more")
+    num_validation = int((distinct < validation_fraction).sum())
+    return float(distinct[min(max(num_validation, 1), len(distinct) - 1) - 1])
 
 
 def _unit_hash(key: str) -> float:

@@ -10,6 +10,7 @@ import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.pipelines.pipeline_loading_utils import ALL_IMPORTABLE_CLASSES, LOADABLE_CLASSES
 
+from priordiff.estimators.merging import merge_over_processes
 from priordiff.priors import GaussianPrior
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class PriorEstimator(ModelMixin, ConfigMixin):
         )
 
     def fit(self, batches: Iterable[Any]) -> Self:
-        """Fits the estimator in one streaming pass over `batches`.
+        """Fits the estimator in one streaming pass over `batches`, in memory of one batch and the statistic.
 
         Every process of a `torch.distributed` group passes its own share of the data and gets the statistics
         of all of it. The result does not depend on how the data are cut into batches, nor on their order, nor
@@ -79,13 +80,7 @@ class PriorEstimator(ModelMixin, ConfigMixin):
         with torch.no_grad():
             for batch in batches:
                 self.observe(statistics, *(batch if isinstance(batch, (tuple, list)) else (batch,)))
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            shares: list[Any] = [None] * torch.distributed.get_world_size()
-            torch.distributed.all_gather_object(shares, statistics)
-            statistics = shares[0]
-            for share in shares[1:]:
-                statistics.merge(share)
-        self.conclude(statistics)
+        self.conclude(merge_over_processes(statistics))
         return self
 
     def new_statistics(self) -> Any:

@@ -21,7 +21,8 @@ class SpeechConfig:
     """Where the recordings come from.
 
     Args:
-        directory: LJSpeech's layout or any folder of audio files; null makes a corpus with espeak-ng.
+        directory: LJSpeech's layout or any folder of audio files (where an example says so, of shards); null
+            makes a corpus with espeak-ng.
         voices: Of espeak-ng, which speak the made corpus in turn; null for eight at several rates.
         cache_directory: Where the made corpus and the decoded samples are kept.
         validation_fraction: Share of the recordings that is held out.

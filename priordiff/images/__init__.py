@@ -9,6 +9,7 @@ from priordiff.images.idx import holds_idx, idx_images
 from priordiff.images.openmoji import Drawing, openmoji_drawings, openmoji_images
 from priordiff.images.pixels import painted, to_rgb, transparent
 from priordiff.images.sets import ImageRecord, ImageSet, ImageSource
+from priordiff.images.shards import ImageShards, make_image_shards
 from priordiff.images.splits import split
 from priordiff.images.svg import render_svg
 
@@ -18,6 +19,7 @@ __all__ = [
     "ImageCorpus",
     "ImageRecord",
     "ImageSet",
+    "ImageShards",
     "ImageSource",
     "concept_of",
     "dataset_classes",
@@ -25,6 +27,7 @@ __all__ = [
     "holds_idx",
     "idx_images",
     "image_files",
+    "make_image_shards",
     "openmoji_drawings",
     "openmoji_images",
     "painted",

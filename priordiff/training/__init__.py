@@ -17,6 +17,7 @@ from priordiff.training.metrics import read_metrics
 from priordiff.training.options import TrainingConfig
 from priordiff.training.precision import AUTO
 from priordiff.training.processes import join_processes
+from priordiff.training.shard_order import ShardOrder
 from priordiff.training.task import Evaluation, TrainingTask
 from priordiff.training.time_left import TimeLeft
 
@@ -25,6 +26,7 @@ __all__ = [
     "AUTO",
     "Draw",
     "Evaluation",
+    "ShardOrder",
     "TimeLeft",
     "Trainer",
     "TrainingConfig",

@@ -17,6 +17,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from priordiff.files import atomic_path, remove_partials, remove_whole, write_text
+from priordiff.training.sharding import gather, gather_weights, scatter, scatter_optimizer, scatter_weights
 
 __all__ = ["Checkpoints", "Progress", "TrainingState"]
 
@@ -58,12 +59,14 @@ class TrainingState:
     """All that a resumed run needs; random states aren't among it, since they are functions of seed and step.
 
     Args:
-        model: The network, unwrapped.
+        model: The network, unwrapped and whole.
         optimizer: Its optimizer.
         lr_scheduler: The optimizer's learning-rate schedule.
         ema: Moving average of the network's parameters, if any.
         scaler: Gradient scaler of fp16, if any.
         progress: How far the run has come.
+        sharded: What is trained where processes share the weights (FSDP): a copy of the network, which then
+            holds the weights of the last `gather`.
     """
 
     model: nn.Module
@@ -72,9 +75,30 @@ class TrainingState:
     ema: EMAModel | None
     scaler: Any | None
     progress: Progress
+    sharded: nn.Module | None = None
+    _gathered: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def trained(self) -> nn.Module:
+        """The network whose parameters the optimizer has."""
+        return self.model if self.sharded is None else self.sharded
+
+    def gather(self, averaged: bool = False) -> None:
+        """Bring the shards together, if there are any; called by all processes before one uses them.
+
+        Args:
+            averaged: Whether the model is to hold the averaged weights, to be used; else it holds those that
+                are trained, to be saved with all the rest.
+        """
+        if self.sharded is None:
+            return
+        average = self.ema.shadow_params if averaged and self.ema is not None else None
+        gather_weights(self.model, self.sharded, average)
+        states = {} if averaged else {name: part.state_dict() for name, part in self._parts().items()}
+        self._gathered = gather(states)
 
     def save(self, folder: Path) -> None:
-        """Write the state.
+        """Write the state; where weights are sharded, that of the last `gather`.
 
         Args:
             folder: An empty folder.
@@ -84,7 +108,8 @@ class TrainingState:
             SafetensorError: Likewise.
         """
         save_model(self.model, str(folder / "model.safetensors"))
-        states = {name: part.state_dict() for name, part in self._parts().items()}
+        states = self._gathered or {name: part.state_dict() for name, part in self._parts().items()}
+        self._gathered = {}
         try:
             torch.save(states, folder / "training.pt")
         except RuntimeError as error:
@@ -104,10 +129,17 @@ class TrainingState:
         try:
             load_model(self.model, folder / "model.safetensors")
             states = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
+            if self.sharded is not None:
+                parameters = [p for p in self.sharded.parameters() if p.requires_grad]
+                scatter_weights(self.model, self.sharded)
+                states["optimizer"] = scatter_optimizer(states["optimizer"], parameters)
+                if self.ema is not None:
+                    averaged = zip(states["ema"]["shadow_params"], self.sharded.parameters(), strict=True)
+                    states["ema"]["shadow_params"] = [scatter(value, like) for value, like in averaged]
             for name, part in self._parts().items():
                 part.load_state_dict(states[name])
             if self.ema is not None:
-                self.ema.to(next(self.model.parameters()).device)
+                self.ema.to(next(self.trained.parameters()).device)
             self.progress = Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
         except _DAMAGED as error:
             reason = " ".join(str(error).split())[:300]

@@ -3,7 +3,7 @@ r"""Which sample is drawn when: a pure function of the seed and the step."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,27 +11,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-__all__ = ["BatchOrder", "Draw", "TrainingDataset", "make_loader", "seed_for"]
+from priordiff.training.options import TrainingConfig
+from priordiff.training.seeds import seed_for
+from priordiff.training.shard_order import ShardOrder
 
-
-def seed_for(seed: int, purpose: str, number: int) -> int:
-    """Seed for one use of randomness, independent of every other one.
-
-    Args:
-        seed: Seed of the run.
-        purpose: What it is for.
-        number: Which of them it is.
-
-    Returns:
-        A 32-bit seed, by numpy's ``SeedSequence``.
-
-    Example:
-        >>> seed_for(0, "crop", 3) == seed_for(0, "crop", 3) != seed_for(0, "noise", 3)
-        True
-    """
-    # A purpose may hold the name of a file, whose bytes need not be UTF-8.
-    encoded = purpose.encode(errors="surrogateescape")
-    return int(np.random.SeedSequence([seed, number, *encoded]).generate_state(1)[0])
+__all__ = ["BatchOrder", "Draw", "TrainingDataset", "make_loader", "make_order", "seed_for"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,11 @@ class Draw:
 
 
 class TrainingDataset(Protocol):
-    """Items by [`Draw`][priordiff.training.Draw], whose generators choose crops and the like."""
+    """Items by [`Draw`][priordiff.training.Draw], whose generators choose crops and the like.
+
+    A dataset that reads shards may have an attribute `shard_sizes`, the items of each shard, which are
+    numbered shard by shard: the training then walks through few shards at a time.
+    """
 
     def __len__(self) -> int:
         """Count the items."""
@@ -89,9 +77,11 @@ class BatchOrder:
         gradient_accumulation_steps: Micro-batches per step, $A$.
         num_processes: Training processes, $P$.
         process_index: Which of them this is, $p$.
+        shard_sizes: Items of each shard of the dataset, which are then drawn in the order of
+            [`ShardOrder`][priordiff.training.ShardOrder]; None for a permutation of all items.
 
     Raises:
-        ValueError: If the dataset is empty.
+        ValueError: If the dataset is empty, or the shards are no partition of it.
 
     Example:
         >>> order = BatchOrder(dataset_size=4, batch_size=2, seed=0)
@@ -107,15 +97,22 @@ class BatchOrder:
         gradient_accumulation_steps: int = 1,
         num_processes: int = 1,
         process_index: int = 0,
+        shard_sizes: Sequence[int] | None = None,
     ) -> None:
         if dataset_size < 1:
             raise ValueError("the training set has 0 items: expected at least 1")
+        if shard_sizes is not None and sum(shard_sizes) != dataset_size:
+            raise ValueError(
+                f"the shards of the training set have {sum(shard_sizes)} items, but it has {dataset_size}: "
+                "expected the same"
+            )
         self.dataset_size = dataset_size
         self.batch_size = batch_size
         self.seed = seed
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.num_processes = num_processes
         self.process_index = process_index
+        self._shards = None if shard_sizes is None else ShardOrder(shard_sizes, seed)
         self._permutation = functools.lru_cache(maxsize=2)(self._shuffle)
 
     @property
@@ -139,10 +136,34 @@ class BatchOrder:
 
     def _draw(self, number: int) -> Draw:
         epoch, position = divmod(number, self.dataset_size)
+        if self._shards is not None:
+            return Draw(self._shards.index(epoch, position), number, self.seed)
         return Draw(int(self._permutation(epoch)[position]), number, self.seed)
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         return np.random.default_rng(seed_for(self.seed, "order", epoch)).permutation(self.dataset_size)
+
+
+def make_order(
+    dataset: TrainingDataset, config: TrainingConfig, num_processes: int, process_index: int
+) -> BatchOrder:
+    """The draws of one process of a run.
+
+    Args:
+        dataset: What is drawn from.
+        config: Options of the loop.
+        num_processes: Training processes.
+        process_index: Which of them this is.
+    """
+    return BatchOrder(
+        len(dataset),
+        config.batch_size,
+        config.seed,
+        config.gradient_accumulation_steps,
+        num_processes,
+        process_index,
+        getattr(dataset, "shard_sizes", None),
+    )
 
 
 class _MicroBatches:

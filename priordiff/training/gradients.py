@@ -13,6 +13,7 @@ from accelerate.utils import gather_object, send_to_device
 from torch import Tensor, nn
 
 from priordiff.training.data import Draw
+from priordiff.training.sharding import shares_weights
 from priordiff.training.task import TrainingTask
 from priordiff.value_checks import without_value_checks
 
@@ -74,6 +75,9 @@ def accumulate_gradients(
 
     Returns:
         For each micro-batch its share of each loss $S_k / N_k$, without graph.
+
+    Raises:
+        ValueError: If processes share the weights, and the network returns no tensors.
     """
     totals = global_counts(accelerator, task, batches)
     shares = []
@@ -87,6 +91,12 @@ def accumulate_gradients(
             # Gradients are averaged over processes, while shares add up.
             accelerator.backward(sum(share.values()) * accelerator.num_processes)
         shares.append({name: value.detach() for name, value in share.items()})
+    # FSDP waits for the gradients of the tensors that a network returns, and passes over anything else.
+    if shares_weights(accelerator) and all(p.grad is None for p in model.parameters()):
+        raise ValueError(
+            f"no weight of {type(task.model).__name__} has a gradient: where processes share weights, a "
+            "network must return tensors, in dicts, lists or tuples; train it without --use_fsdp"
+        )
     return shares
 
 

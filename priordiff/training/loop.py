@@ -8,7 +8,7 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from diffusers.training_utils import EMAModel
 
 from priordiff.training.acceleration import prepare_network, tf32_products
 from priordiff.training.checkpoints import Progress, TrainingState
-from priordiff.training.data import BatchOrder, make_loader, seed_for
+from priordiff.training.data import make_loader, make_order, seed_for
 from priordiff.training.gradients import accumulate_gradients, divergence_error
 from priordiff.training.optimization import make_optimizer
 from priordiff.training.options import TrainingConfig
@@ -31,6 +31,7 @@ from priordiff.training.processes import (
 )
 from priordiff.training.progress_bar import ProgressBar
 from priordiff.training.run_folder import RunFolder
+from priordiff.training.sharding import copy_if_sharded, gather
 from priordiff.training.signals import StopRequest, ignore_interrupts
 from priordiff.training.step_values import StepValues
 from priordiff.training.task import TrainingTask
@@ -72,14 +73,8 @@ class Trainer:
         self.folder = RunFolder(Path(run_dir), run_config, config.keep_checkpoints)
         config.mixed_precision = self._choose_precision(join_processes().device)
         self.accelerator = make_accelerator(config, run_dir)
-        self.order = BatchOrder(
-            len(task.dataset),
-            config.batch_size,
-            config.seed,
-            config.gradient_accumulation_steps,
-            self.accelerator.num_processes,
-            self.accelerator.process_index,
-        )
+        which = self.accelerator.num_processes, self.accelerator.process_index
+        self.order = make_order(task.dataset, config, *which)
         self.state = self._prepare()
         self._found: deque[StepValues] = deque()  # what steps have found and no one has looked at
         self._loss, self._stopping = math.nan, False
@@ -94,16 +89,17 @@ class Trainer:
     def _prepare(self) -> TrainingState:
         config, model = self.config, self.task.model
         prepare_network(model, config, self.accelerator.device)
-        optimizer, lr_scheduler = make_optimizer(model, config, self.accelerator.device)
-        self._model, self._optimizer = self.accelerator.prepare(model, optimizer)
+        sharded = copy_if_sharded(model, self.accelerator)
+        trained = sharded or model
+        optimizer, lr_scheduler = make_optimizer(trained, config, self.accelerator.device)
+        self._model, self._optimizer = self.accelerator.prepare(trained, optimizer)
         ema = None
         if config.ema_decay is not None:
             # After prepare, which gives all processes the weights of the first.
-            ema = EMAModel(model.parameters(), decay=config.ema_decay, foreach=True)
-        progress = Progress(
-            global_batch_size=self.order.global_batch_size, dataset_size=self.order.dataset_size
-        )
-        return TrainingState(model, self._optimizer, lr_scheduler, ema, self.accelerator.scaler, progress)
+            ema = EMAModel(trained.parameters(), decay=config.ema_decay, foreach=True)
+        order, scaler = self.order, self.accelerator.scaler
+        progress = Progress(global_batch_size=order.global_batch_size, dataset_size=order.dataset_size)
+        return TrainingState(model, self._optimizer, lr_scheduler, ema, scaler, progress, sharded)
 
     def fit(self, resume: bool = False, time_left: TimeLeft | None = None) -> bool:
         """Train up to the last step, then export; SIGINT and SIGTERM save and stop. To be called once.
@@ -127,7 +123,7 @@ class Trainer:
         try:
             every, at_start = self.config.evaluate_every, self.config.evaluate_at_start
             if self._is_due(every) if resumed else at_start:
-                on_main_process(self.accelerator, self._evaluate_if_missing)
+                self._use_averaged(self._evaluate_if_missing)
             with StopRequest() as stop, self._progress_bar(time_left) as bar, tf32_products(self.config.tf32):
                 finished = self._train(stop, bar)
         finally:
@@ -135,7 +131,7 @@ class Trainer:
                 tracker.finish()
             self.accelerator.unwrap_model(self._model, keep_fp32_wrapper=False)
         if finished:
-            on_main_process(self.accelerator, self._export)
+            self._use_averaged(self._export)
         return finished
 
     def _train(self, stop: StopRequest, bar: ProgressBar) -> bool:
@@ -165,7 +161,7 @@ class Trainer:
                 bar.write(f"stopped after step {progress.step}, saved in {self.folder.path}")
                 return False
             if evaluate:
-                on_main_process(self.accelerator, self._evaluate)
+                self._use_averaged(self._evaluate)
                 bar.evaluated()
         return True
 
@@ -176,7 +172,7 @@ class Trainer:
         draws = [self.order.batch(progress.step, number) for number in range(len(batches))]
         shares = accumulate_gradients(accelerator, self.task, self._model, batches, draws)
         limit = self.config.max_grad_norm or math.inf
-        norm = accelerator.clip_grad_norm_(self._model.parameters(), limit)
+        norm = gather(accelerator.clip_grad_norm_(self._model.parameters(), limit))
         learning_rate = float(self.state.lr_scheduler.get_last_lr()[0])
         about = stop.requested, batches, progress.step + 1, learning_rate
         self._found.append(StepValues(accelerator, shares, norm, *about))
@@ -186,7 +182,7 @@ class Trainer:
         self._optimizer.zero_grad()
         self.state.lr_scheduler.step()
         if self.state.ema is not None:
-            self.state.ema.step(self.task.model.parameters())
+            self.state.ema.step(self.state.trained.parameters())
         progress.step += 1
 
     def _look(self, ahead: int) -> None:
@@ -208,6 +204,7 @@ class Trainer:
         return divergence_error(what, names, step, gradient_norm, self.folder.checkpoints.latest())
 
     def _save(self, batches: Sequence[Any]) -> None:
+        self.state.gather()
         if not all(p.isfinite().all() for p in self.task.model.parameters()):
             norm = self.state.progress.window.get("gradient_norm", [math.nan])[-1]
             raise self._diverged("the weights aren't finite", batches, self.state.progress.step, norm)
@@ -224,10 +221,14 @@ class Trainer:
         self.folder.metrics.write("train", progress.step, progress.seconds, values)
         self.accelerator.log({f"train/{name}": v for name, v in values.items()}, step=progress.step)
 
+    def _use_averaged(self, action: Callable[[], None]) -> None:
+        self.state.gather(averaged=True)
+        on_main_process(self.accelerator, action)
+
     def _evaluate(self) -> None:
         progress = self.state.progress
         set_seed(seed_for(self.config.seed, "evaluation", 0))
-        with averaged_weights(self.task.model, self.state.ema):
+        with averaged_weights(self.state):
             evaluation = self.task.evaluate(progress.step)
         self.folder.metrics.write("evaluation", progress.step, progress.seconds, evaluation.metrics)
         log_evaluation(self.accelerator, evaluation, progress.step)
@@ -238,7 +239,7 @@ class Trainer:
 
     def _export(self) -> None:
         self.task.model.to(memory_format=torch.contiguous_format)  # as files hold them
-        with averaged_weights(self.task.model, self.state.ema):
+        with averaged_weights(self.state):
             self.folder.export(self.task.save)
 
     def _progress_bar(self, time_left: TimeLeft | None) -> ProgressBar:

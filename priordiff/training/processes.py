@@ -11,9 +11,10 @@ from typing import TypeVar
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env
+from accelerate.utils import DistributedType, ProjectConfiguration, broadcast_object_list, parse_flag_from_env
 
 from priordiff.training.options import TrainingConfig
+from priordiff.training.sharding import shares_weights
 
 __all__ = ["from_main_process", "join_processes", "make_accelerator", "on_main_process"]
 
@@ -55,7 +56,8 @@ def make_accelerator(config: TrainingConfig, run_dir: Path | str) -> Accelerator
         run_dir: Folder of the run.
 
     Raises:
-        ValueError: If the device can't do that precision.
+        ValueError: If the device can't do that precision, or processes were to share the weights by the first
+            version of FSDP.
     """
     # An earlier run in this process may have had another precision.
     AcceleratorState._reset_state()
@@ -65,6 +67,11 @@ def make_accelerator(config: TrainingConfig, run_dir: Path | str) -> Accelerator
         log_with=list(config.trackers) or None,
         project_config=ProjectConfiguration(str(run_dir), logging_dir=str(Path(run_dir, "logs"))),
     )
+    if accelerator.distributed_type == DistributedType.FSDP and not shares_weights(accelerator):
+        raise ValueError(
+            "weights are shared by FSDP 1, expected 2: pass --fsdp_version 2 to accelerate launch, of 1.6 or "
+            "newer"
+        )
     # The environment of `accelerate launch` can set it; the loop accumulates by itself.
     accelerator.gradient_accumulation_steps = 1
     return accelerator

@@ -45,7 +45,7 @@ class StepValues:
         mine = [torch.stack([share[name] for share in shares]).sum() for name in self._names]
         sums = accelerator.reduce(torch.stack([*mine, flag]), reduction="sum")
         finite = torch.stack([torch.stack(list(share.values())).isfinite().all() for share in shares])
-        found = torch.cat([sums, gradient_norm.detach().reshape(1), finite.to(sums.dtype)])
+        found = torch.cat([sums, gradient_norm.detach().reshape(1).to(sums), finite.to(sums.dtype)])
         self._event = None
         self._numbers = found.to("cpu", non_blocking=self.come_later(accelerator.device))
         if self.come_later(accelerator.device):

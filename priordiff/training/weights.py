@@ -6,20 +6,23 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from diffusers.training_utils import EMAModel
-from torch import nn
+
+from priordiff.training.checkpoints import TrainingState
 
 __all__ = ["averaged_weights"]
 
 
 @contextlib.contextmanager
-def averaged_weights(model: nn.Module, ema: EMAModel | None) -> Iterator[None]:
+def averaged_weights(state: TrainingState) -> Iterator[None]:
     """Context in which a model is in evaluation mode, without gradients, and holds its averaged weights.
 
     Args:
-        model: A model in training; it is so again afterwards, to the last bit.
-        ema: Moving average of its parameters; None leaves them as they are.
+        state: Of a model in training; it is so again afterwards, to the last bit. Where it is sharded, the
+            averaged weights have been gathered before.
     """
+    model, ema = state.model, None if state.sharded is not None else state.ema
+    device = next(model.parameters()).device
+    model.to(next(state.trained.parameters()).device)
     parameters = list(model.parameters())
     if ema is not None:
         ema.store(parameters)
@@ -32,3 +35,4 @@ def averaged_weights(model: nn.Module, ema: EMAModel | None) -> Iterator[None]:
         model.train()
         if ema is not None:
             ema.restore(parameters)
+        model.to(device)

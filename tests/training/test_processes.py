@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator, DistributedType
 
-from priordiff.training import join_processes
+from priordiff.training import TrainingConfig, join_processes
+from priordiff.training.processes import make_accelerator
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +35,13 @@ def test_a_lone_process_of_accelerate_launch_gets_all_cores_unless_the_user_chos
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     assert join_processes().num_processes == 1
     assert torch.get_num_threads() == (3 if is_launched else 1)
+
+
+def test_sharing_weights_by_the_first_version_of_fsdp_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.FSDP)
+    monkeypatch.setattr(Accelerator, "is_fsdp2", False, raising=False)
+    config = TrainingConfig(mixed_precision="no", trackers=[])
+    with pytest.raises(ValueError, match="FSDP 1, expected 2: pass --fsdp_version 2"):
+        make_accelerator(config, tmp_path)
