@@ -1,7 +1,7 @@
 """What a training step of the vocoder's example is made of, and the share of the data's path in it.
 
-The example's own data, task and loss, and the optimiser of the training loop, on recordings of noise: crops
-and mel frames, the prior's estimator, the scheduler with the whitened loss, the network's forward pass, the
+The example's own data, task and loss, and the optimiser of the training loop, on recordings of noise: crops,
+their mel frames, the prior's estimator, the scheduler with the whitened loss, the network's forward pass, the
 backward pass, and the optimiser.
 """
 
@@ -32,8 +32,8 @@ from vocoder.task import VocoderTask
 __all__ = ["parts_table", "vocoder_task"]
 
 # What prepares a step, beside the network and its optimiser.
-CROPS, LOSS = "crops and mel frames", "scheduler and whitened loss"
-DATA_PATH = (CROPS, "prior", LOSS)
+CROPS, MEL, LOSS = "crops", "mel frames", "scheduler and whitened loss"
+DATA_PATH = (CROPS, MEL, "prior", LOSS)
 PARTS = (*DATA_PATH, "network, forward", "backward", "optimiser")
 CASES = {
     "demo": ("demo.yaml", "spectral", {}),
@@ -111,6 +111,7 @@ def _parts(task: VocoderTask, options: Options) -> dict[str, float]:
     steps: list[dict[str, float]] = []
     watch = Stopwatch(options.device)
     _watch(model, "network, forward", watch)
+    _watch(task.log_mel_of_crops, MEL, watch)
     if task.estimator is not None:
         _watch(task.estimator, "prior", watch)
     size = config.batch_size
@@ -130,7 +131,9 @@ def _parts(task: VocoderTask, options: Options) -> dict[str, float]:
             optimizer.step()
             optimizer.zero_grad()
         seconds = dict.fromkeys(PARTS, 0.0) | {part: sum(each) for part, each in watch.seconds.items()}
-        seconds[LOSS] = seconds.pop("loss") - seconds["prior"] - seconds["network, forward"]
+        seconds[LOSS] = seconds.pop("loss") - sum(
+            seconds[part] for part in (MEL, "prior", "network, forward")
+        )
         steps.append(seconds)
     wholes = Times([sum(step.values()) for step in steps[1:]])
     parts = {part: Times([step[part] for step in steps[1:]]).median for part in PARTS}

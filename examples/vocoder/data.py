@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TypedDict
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from priordiff.audio import AudioCorpus, AudioShards, LogMelSpectrogram
@@ -15,7 +15,15 @@ from priordiff.experiments.speech import prepare_speech
 from priordiff.training import Draw
 from vocoder.configuration import VocoderConfig
 
-__all__ = ["MARGIN_FRAMES", "Crop", "CropDataset", "NoisyCropDataset", "Recordings", "prepare_corpus"]
+__all__ = [
+    "MARGIN_FRAMES",
+    "Crop",
+    "CropDataset",
+    "NoisyCropDataset",
+    "Recordings",
+    "prepare_corpus",
+    "with_frames",
+]
 
 Recordings = AudioCorpus | AudioShards
 
@@ -25,15 +33,14 @@ MARGIN_FRAMES = 2
 
 
 class Crop(TypedDict):
-    """A training sample, with margins: waveform (1, frames · hop), log-mel (n_mels, frames), recording."""
+    """A training sample: a piece of the recording of a number, (1, samples), with its surroundings."""
 
-    waveform: Tensor
-    log_mel: Tensor
+    surrounded: Tensor
     index: int
 
 
 class NoisyCrop(Crop):
-    """A crop with the white noise of its waveform's shape and the timestep at which it is added."""
+    """A crop with white noise (1, frames · hop) and the timestep at which it is added."""
 
     noise: Tensor
     timestep: int
@@ -51,7 +58,7 @@ def prepare_corpus(config: VocoderConfig) -> tuple[Recordings, Recordings]:
 
 
 class CropDataset:
-    """Random crops with margins; the log-mel is the one of the whole recording, cropped.
+    """Random crops with margins, and with the samples beside them that their log-mel frames see.
 
     Args:
         corpus: recordings that are long enough.
@@ -63,8 +70,6 @@ class CropDataset:
         self.corpus = corpus
         self.log_mel = log_mel
         self.frames = crop_frames + 2 * MARGIN_FRAMES
-        # Frames at each side of a crop whose samples reach into its log-mel frames.
-        self._reach = math.ceil((log_mel.n_fft - log_mel.hop_length) / (2 * log_mel.hop_length))
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -75,18 +80,15 @@ class CropDataset:
         return self.corpus.shard_sizes if isinstance(self.corpus, AudioShards) else None
 
     def __getitem__(self, draw: Draw) -> Crop:
-        hop_length = self.log_mel.hop_length
+        hop_length, padding = self.log_mel.hop_length, self.log_mel.padding
         total = self.corpus.num_samples(draw.index) // hop_length
-        start = int(torch.randint(total - self.frames + 1, (), generator=draw.generator("crop")))
-        stop = start + self.frames
-        first, last = max(0, start - self._reach), min(total, stop + self._reach)
-        waveform = self.corpus.crop(draw.index, first * hop_length, (last - first) * hop_length)
-        log_mel = self.log_mel(waveform[None])[0]
-        return {
-            "waveform": waveform[None, (start - first) * hop_length : (stop - first) * hop_length],
-            "log_mel": log_mel[:, start - first : stop - first],
-            "index": draw.index,
-        }
+        first = int(torch.randint(total - self.frames + 1, (), generator=draw.generator("crop")))
+        start, stop = first * hop_length - padding, (first + self.frames) * hop_length + padding
+        inside = max(start, 0), min(stop, total * hop_length)
+        piece = self.corpus.crop(draw.index, inside[0], inside[1] - inside[0])[None]
+        # Beyond its ends a recording is reflected.
+        surrounded = F.pad(piece, (inside[0] - start, stop - inside[1]), mode="reflect")
+        return {"surrounded": surrounded, "index": draw.index}
 
     def whole_recordings(self, share: int, shares: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Log-mel (1, n_mels, F) and waveform (1, 1, F · hop_length) of one share of the recordings."""
@@ -94,6 +96,17 @@ class CropDataset:
             waveform = self.corpus.waveform(index)
             waveform = waveform[: len(waveform) // self.log_mel.hop_length * self.log_mel.hop_length]
             yield self.log_mel(waveform[None]), waveform[None, None]
+
+
+def with_frames(surrounded: Tensor, log_mel: LogMelSpectrogram) -> tuple[Tensor, Tensor]:
+    """Crops (B, 1, frames · hop) of pieces with surroundings, and their log-mel frames (B, n_mels, frames).
+
+    Both are on the device of the pieces, to which the transform is moved; the frames are those of the whole
+    recordings, cropped.
+    """
+    samples = surrounded.shape[-1] - 2 * log_mel.padding
+    waveform = surrounded.narrow(-1, log_mel.padding, samples)
+    return waveform, log_mel.to(surrounded.device)(surrounded[:, 0], padded=True)
 
 
 class NoisyCropDataset(CropDataset):
@@ -114,6 +127,6 @@ class NoisyCropDataset(CropDataset):
 
     def __getitem__(self, draw: Draw) -> NoisyCrop:
         crop, generator = super().__getitem__(draw), draw.generator("noise")
-        noise = torch.randn(crop["waveform"].shape, generator=generator)
+        noise = torch.randn(1, self.frames * self.log_mel.hop_length, generator=generator)
         timestep = int(torch.randint(self.num_train_timesteps, (), generator=generator))
         return {**crop, "noise": noise, "timestep": timestep}

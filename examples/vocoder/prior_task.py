@@ -15,7 +15,7 @@ from priordiff.audio import LogMelSpectrogram
 from priordiff.estimators import prior_nll
 from priordiff.training import Evaluation
 from vocoder.configuration import VocoderConfig
-from vocoder.data import Crop, CropDataset, Recordings
+from vocoder.data import Crop, CropDataset, Recordings, with_frames
 from vocoder.priors import PRIORS
 from vocoder.targets import evaluation_targets, prior_of
 
@@ -36,6 +36,7 @@ class PriorTask:
 
     def __init__(self, config: VocoderConfig, training: Recordings, validation: Recordings) -> None:
         self.log_mel = LogMelSpectrogram(**asdict(config.mel))
+        self.log_mel_of_crops = LogMelSpectrogram(**asdict(config.mel))  # where the estimator is
         self.dataset = CropDataset(training, self.log_mel, config.corpus.crop_frames)
         torch.manual_seed(config.estimator.training.seed)
         estimator = PRIORS[config.prior].make_estimator(config)
@@ -48,13 +49,13 @@ class PriorTask:
         return default_collate(items)
 
     def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
-        return {"nll": batch["waveform"].numel()}
+        return {"nll": len(batch["surrounded"]) * self.dataset.frames * self.log_mel.hop_length}
 
     def loss_sums(
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
     ) -> dict[str, Tensor]:
-        waveform = batch["waveform"]
-        return {"nll": prior_nll(model(batch["log_mel"]), waveform) * waveform.numel()}
+        waveform, log_mel = with_frames(batch["surrounded"], self.log_mel_of_crops)
+        return {"nll": prior_nll(model(log_mel), waveform) * waveform.numel()}
 
     def evaluate(self, step: int) -> Evaluation:
         return Evaluation({"nll": held_out_nll(self.model, self.targets, self.log_mel)})

@@ -21,7 +21,7 @@ from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
 from priordiff.report import spectrogram_png
 from priordiff.training import Evaluation
 from vocoder.configuration import VocoderConfig
-from vocoder.data import MARGIN_FRAMES, NoisyCrop, NoisyCropDataset, Recordings
+from vocoder.data import MARGIN_FRAMES, NoisyCrop, NoisyCropDataset, Recordings, with_frames
 from vocoder.parts import make_parts, make_pipeline
 from vocoder.targets import evaluation_targets, synthesize
 
@@ -47,6 +47,7 @@ class VocoderTask:
     ) -> None:
         self.config = config
         self.log_mel = LogMelSpectrogram(**asdict(config.mel))
+        self.log_mel_of_crops = LogMelSpectrogram(**asdict(config.mel))  # where the model is
         self.dataset = NoisyCropDataset(
             training, self.log_mel, config.corpus.crop_frames, config.scheduler.num_train_timesteps
         )
@@ -63,14 +64,12 @@ class VocoderTask:
         return default_collate(items)
 
     def loss_counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
-        return {
-            "diffusion": len(batch["waveform"]) * self.config.corpus.crop_frames * self.log_mel.hop_length
-        }
+        return {"diffusion": len(batch["noise"]) * self.config.corpus.crop_frames * self.log_mel.hop_length}
 
     def loss_sums(
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
     ) -> dict[str, Tensor]:
-        waveform, log_mel = batch["waveform"], batch["log_mel"]
+        waveform, log_mel = with_frames(batch["surrounded"], self.log_mel_of_crops)
         noise, timesteps, scheduler = batch["noise"], batch["timestep"], self.scheduler
         prior = self._prior(log_mel)
         scheduler.set_prior(prior)

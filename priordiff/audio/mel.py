@@ -166,14 +166,19 @@ class LogMelSpectrogram(nn.Module):
         self.register_buffer("window", torch.hann_window(win_length, dtype=filters.dtype), persistent=False)
         self.register_buffer("filters", filters, persistent=False)
 
-    def forward(self, waveform: Tensor) -> Tensor:
+    def forward(self, waveform: Tensor, padded: bool = False) -> Tensor:
         """Waveforms (B, N) in [−1, 1] to log-mel frames (B, n_mels, N // hop_length).
+
+        Args:
+            waveform: on the module's device.
+            padded: whether `padding` samples more are given at each end, in place of reflections: a piece
+                of a recording has the frames of the whole, if its surroundings come with it.
 
         Raises:
             ValueError: if the shape is another one, the dtype is not the module's, or there is no whole
                 frame.
         """
-        return self.from_spectrum(self.spectrum(waveform))
+        return self.from_spectrum(self.spectrum(waveform, padded))
 
     @property
     def padding(self) -> int:
@@ -185,8 +190,12 @@ class LogMelSpectrogram(nn.Module):
         """Of the shortest waveform that has a frame and can be reflected at its ends."""
         return max(self.padding + 1, self.hop_length)
 
-    def spectrum(self, waveform: Tensor) -> Tensor:
+    def spectrum(self, waveform: Tensor, padded: bool = False) -> Tensor:
         """Waveforms (B, N) in [−1, 1] to complex short-time spectra (B, n_fft / 2 + 1, N // hop_length).
+
+        Args:
+            waveform: as when the module is called.
+            padded: likewise.
 
         Raises:
             ValueError: as when the module is called.
@@ -198,13 +207,16 @@ class LogMelSpectrogram(nn.Module):
                 f"waveform has dtype {waveform.dtype}, expected {self.window.dtype} in [−1, 1]: convert the "
                 "waveform, or this module with .to(dtype)"
             )
-        if waveform.shape[-1] < self.min_samples:
+        needed = self.n_fft if padded else self.min_samples
+        if waveform.shape[-1] < needed:
             raise ValueError(
                 f"waveform has {waveform.shape[-1]} samples, too few for one frame: at least "
-                f"{self.min_samples} are needed"
+                f"{needed} are needed"
             )
+        if not padded:
+            waveform = F.pad(waveform, (self.padding, self.padding), mode="reflect")
         return torch.stft(
-            F.pad(waveform, (self.padding, self.padding), mode="reflect"),
+            waveform,
             self.n_fft,
             hop_length=self.hop_length,
             win_length=self.win_length,

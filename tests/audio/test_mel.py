@@ -178,3 +178,11 @@ def test_other_conventions_leave_the_range(convert: object) -> None:
     log_mels = [LogMelSpectrogram()(waveform[None]) for waveform in (speech, torch.zeros(8192))]
     assert foreign_log_mels(log_mels, DEFAULTS) is None
     assert "decibels" in foreign_log_mels([convert(log_mel) for log_mel in log_mels], DEFAULTS)
+
+
+def test_a_padded_piece_has_the_frames_of_the_whole() -> None:
+    log_mel, waveform = LogMelSpectrogram(hop_length=256), torch.randn(2, 20 * 256) / 10
+    start, stop = 5 * 256 - log_mel.padding, 9 * 256 + log_mel.padding
+    torch.testing.assert_close(log_mel(waveform[:, start:stop], padded=True), log_mel(waveform)[..., 5:9])
+    with pytest.raises(ValueError, match="1023 samples, too few for one frame: at least 1024"):
+        log_mel(waveform[:, :1023], padded=True)

@@ -20,7 +20,7 @@ from priordiff.experiments import read_scores
 from priordiff.training import Draw, load_config, read_metrics
 from vocoder.__main__ import main
 from vocoder.configuration import CONFIGS, VocoderConfig
-from vocoder.data import MARGIN_FRAMES, CropDataset, prepare_corpus
+from vocoder.data import MARGIN_FRAMES, CropDataset, prepare_corpus, with_frames
 from vocoder.judging import CONSISTENT_NOISE_SCORES, NOISE_SCORES, SAMPLE_SCORES, SCORES
 from vocoder.parts import check_parts, make_parts
 from vocoder.task import VocoderTask
@@ -270,17 +270,17 @@ def test_the_mel_of_a_crop_is_the_crop_of_the_whole_recordings_mel(
     total = corpus.recordings[0].num_samples // hop_length
     whole = corpus.waveform(0)[: total * hop_length]
     frames = log_mel(whole[None])[0]
-    margins = CropDataset(corpus, log_mel, 4)[Draw(0, 0, 0)]["log_mel"].shape[-1] - 4
+    margins = CropDataset(corpus, log_mel, 4).frames - 4
     starts = set()
     # Short crops from the middle, and long ones that touch both ends.
     for crop_frames in (4, total - margins - 2):
         dataset = CropDataset(corpus, log_mel, crop_frames)
         for number in range(12):
-            crop = dataset[Draw(0, number, 0)]
-            length = crop["log_mel"].shape[-1]
+            waveform, crop = with_frames(dataset[Draw(0, number, 0)]["surrounded"][None], log_mel)
+            length = crop.shape[-1]
             pieces = whole.unfold(0, length * hop_length, hop_length)
-            (start,) = (pieces == crop["waveform"]).all(dim=-1).nonzero()[:, 0].tolist()
-            torch.testing.assert_close(crop["log_mel"], frames[:, start : start + length], rtol=0, atol=1e-4)
+            (start,) = (pieces == waveform[0]).all(dim=-1).nonzero()[:, 0].tolist()
+            torch.testing.assert_close(crop[0], frames[:, start : start + length], rtol=0, atol=1e-4)
             starts.add(start)
     assert starts > {0, 1, 2}
 
@@ -293,7 +293,8 @@ def test_a_loudness_exponent_of_one_weights_the_error_as_in_data_space(tiny: lis
     task = VocoderTask(config, *prepare_corpus(config))
     batch = task.collate([task.dataset[Draw(0, number, 0)] for number in range(2)])
     assert task.estimator
-    prior, log_mel = task.estimator(batch["log_mel"]), batch["log_mel"][..., MARGIN_FRAMES:-MARGIN_FRAMES]
+    _, frames = with_frames(batch["surrounded"], task.log_mel)
+    prior, log_mel = task.estimator(frames), frames[..., MARGIN_FRAMES:-MARGIN_FRAMES]
     error = torch.randn(2, 1, 8 * 256, generator=torch.Generator().manual_seed(0))
     ratio = task._weighting(prior, log_mel).whiten(error) / task.estimator(log_mel).color(error)
     torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio), rtol=1e-2, atol=0)
