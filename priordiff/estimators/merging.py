@@ -23,7 +23,7 @@ def merge_over_processes(statistics: AnyStatistic) -> AnyStatistic:
         statistics: of this process's share; it is merged into.
 
     Example:
-        >>> from priordiff.estimators import Moments
+        >>> from priordiff.estimators.statistics import Moments
         >>> merge_over_processes(Moments()).num_groups
         1
     """
