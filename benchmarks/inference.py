@@ -35,7 +35,7 @@ def _table(published: PublishedDiffWave, ours: DiffWave, dtype: torch.dtype, opt
     rows = []
     for seconds in (0.1,) if options.quick else (2, 10):
         frames = round(seconds * SAMPLE_RATE / HOP_LENGTH)
-        log_mel = torch.randn(1, N_MELS, frames, device=options.device) * 2 - 5
+        log_mel = (torch.randn(1, N_MELS, frames, device=options.device) * 2 - 5).clamp(-11, 3)
 
         def plain(log_mel: Tensor = log_mel) -> Tensor:
             return sample(published, log_mel, timesteps, betas, torch.Generator().manual_seed(options.seed))

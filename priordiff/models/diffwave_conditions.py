@@ -17,15 +17,15 @@ UPSAMPLING_MARGIN = 2
 
 
 class Window:
-    """A signal's newest tile, and those before it that are still needed: one row (channels, positions)."""
+    """A signal's newest tile, and those before it that are still needed, (positions, channels)."""
 
     def __init__(self, channels: int, tiles_behind: int, tile: int, factory: dict[str, Any]) -> None:
         self.tile, self.tiles_behind = tile, tiles_behind
-        self.values = torch.zeros(channels, (tiles_behind + 1) * tile, **factory)
+        self.values = torch.zeros((tiles_behind + 1) * tile, channels, **factory)
 
     def behind(self, lag: int) -> Tensor:
         """As many positions as a tile has, so far behind the newest."""
-        return self.values.narrow(1, self.tiles_behind * self.tile - lag, self.tile)
+        return self.values.narrow(0, self.tiles_behind * self.tile - lag, self.tile)
 
     def shift(self) -> None:
         """Makes room for the next tile, which is zero until it is written."""
@@ -45,6 +45,10 @@ class Conditions:
         tiles_behind: by how many the network's answer is behind its input.
         tile: positions.
         factory: device and dtype.
+
+    Attributes:
+        seen: of each layer what is to be multiplied by its matrix, for the tile that it answers for now
+            (tile, channels + 1); the last column is one.
     """
 
     def __init__(
@@ -59,22 +63,17 @@ class Conditions:
     ) -> None:
         self._model, self._log_mel, self._prior_std = model, log_mel, prior_std
         self._stride = model.config.hop_length // model.config.block_size
-        self._matrices = [layer.condition.to(**factory) for layer in layers]
-        self._window = Window(self._matrices[0].shape[1], tiles_behind, tile, factory)
-        self._seen = [self._window.behind(layer.lag_behind) for layer in layers]
+        self._window = Window(layers[0].condition.shape[1], tiles_behind, tile, factory)
+        self.seen = [self._window.behind(layer.lag_behind) for layer in layers]
 
     def add(self, index: int) -> None:
         """Takes the next tile in."""
         self._window.shift()
         newest, tile = self._window.behind(0), self._window.tile
-        newest[-1] = 1  # multiplies the bias
+        newest[:, -1] = 1  # multiplies the bias
         start, stop = index * tile, min((index + 1) * tile, self._log_mel.shape[-1] * self._stride)
         if start < stop:
-            newest[:-1, : stop - start] = self._upsampled(start, stop)
-
-    def write(self, layer: int, out: Tensor) -> None:
-        """Writes what a layer takes for the tile that it answers for now."""
-        torch.mm(self._matrices[layer], self._seen[layer], out=out)
+            newest[: stop - start, :-1] = self._upsampled(start, stop).T
 
     def _upsampled(self, start: int, stop: int) -> Tensor:
         """The channels of the condition at some positions."""

@@ -90,20 +90,13 @@ def layer_matrices(model: Any) -> list[LayerMatrices]:
     return layers
 
 
-def outer_matrices(model: Any, factory: dict[str, Any]) -> OuterMatrices:
+def outer_matrices(model: Any) -> OuterMatrices:
     """What surrounds the layers of a `DiffWave`; the biases of the skips are in that of the middle."""
     (skip, bias), projections = _of(model.skip_projection), (model.input_projection, model.output_projection)
     skip = skip / math.sqrt(len(model.layers))
     constant = sum(layer.output_projection.bias.chunk(2)[1] for layer in model.layers)
-    first, middle, last = (
-        (matrix.to(**factory), column.to(**factory))
-        for matrix, column in (
-            _of(projections[0]),
-            (skip, bias + skip @ constant[:, None]),
-            _of(projections[1]),
-        )
-    )
-    return OuterMatrices(first, middle, last)
+    middle = skip, bias + skip @ constant[:, None]
+    return OuterMatrices(_of(projections[0]), middle, _of(projections[1]))
 
 
 def _of(convolution: nn.Conv2d) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,9 @@
 A layer of dilation $d$ needs $d$ positions on either side. When a tile of positions is new to it, it can
 answer for those that are $d$ behind; so each layer runs behind the one before, keeps of the past what it will
 need, and nothing is computed twice.
+
+Positions are rows: those that a tap of the convolution sees are a piece of memory as they are, and matrix
+products add the taps, the residual and the skip to where they belong.
 """
 
 from __future__ import annotations
@@ -19,15 +22,13 @@ __all__ = ["TiledEvaluation"]
 
 
 class _Scratch:
-    """What the layers compute in, one after the other."""
+    """What the layers compute in, one after the other: rows are positions."""
 
     def __init__(self, channels: int, tile: int, factory: dict[str, Any]) -> None:
         self.factory, self.tile = factory, tile
-        self.stack = torch.ones(3 * channels + 1, tile, **factory)  # the last row multiplies the bias
-        self.earlier, self.here, self.later = self.stack[:-1].split(channels)
-        self.gates = torch.empty(2 * channels, tile, **factory)
-        self.gate, self.content = self.residual, self.skip = self.gates.chunk(2)
-        self.gated = torch.empty(channels, tile, **factory)
+        self.gates = torch.empty(tile, 2 * channels, **factory)
+        self.gate, self.content = self.gates.chunk(2, 1)
+        self.gated = torch.empty(tile, channels, **factory)
         self.half = torch.tensor(0.5, **factory)
 
 
@@ -37,44 +38,61 @@ class _Layer(NamedTuple):
     Attributes:
         dilation: in positions.
         lag: of what it is given.
-        convolution: (2C, 3C + 1); the last column is the bias.
-        output: (2C, C).
-        silence: (C, 1), what it is given where the convolution is padded with zeros.
-        history: (C, 2 · dilation), the latest positions that it was given.
-        copies: from where to where, for the convolution to see the positions earlier, here and later.
+        taps: of the convolution, each (C, 2C).
+        condition: (channels of the condition + 1, 2C); the last row is the bias.
+        residual: (C, C).
+        skip: (C, C).
+        silence: (C,), what it is given where the convolution is padded with zeros.
+        newest: (tile, C), what it is given now.
+        seen: (tile, C) each: the positions earlier, here and later, for which it answers.
+        history: (2 · dilation, C), the latest positions that it was given before.
         kept: what becomes the history.
-        skip: where its skip is added.
+        sum: (tile, C), where its skip is added.
     """
 
     dilation: int
     lag: int
-    convolution: Tensor
-    output: Tensor
-    silence: Tensor
-    history: Tensor
-    copies: list[tuple[Tensor, Tensor]]
-    kept: Tensor
+    taps: tuple[Tensor, ...]
+    condition: Tensor
+    residual: Tensor
     skip: Tensor
+    silence: Tensor
+    newest: Tensor
+    seen: tuple[Tensor, Tensor, Tensor]
+    history: Tensor
+    kept: Tensor
+    sum: Tensor
 
     @classmethod
-    def at(cls, step: Tensor, layer: LayerMatrices, skip: Tensor, scratch: _Scratch) -> _Layer:
+    def at(cls, step: Tensor, layer: LayerMatrices, sum: Tensor, scratch: _Scratch) -> _Layer:
         """The layer for the embedding of a step (1, dim)."""
         factory, tile, d = scratch.factory, scratch.tile, layer.dilation
         seen = layer.shift + layer.step_projection(step)[0]  # x + step = scale · v + seen
-        bias = layer.convolution.unflatten(1, (3, -1)).sum(1) @ (seen / layer.scale)
-        silence = (-seen / layer.scale)[:, None].to(**factory)
-        history = silence.repeat(1, 2 * d)
-        copies = [
-            (history, scratch.earlier[:, : 2 * d]),
-            (scratch.later[:, : tile - 2 * d], scratch.earlier[:, 2 * d :]),
-            (history[:, d:], scratch.here[:, :d]),
-            (scratch.later[:, : tile - d], scratch.here[:, d:]),
-        ]
-        convolution = torch.cat([layer.convolution, bias[:, None]], 1).to(**factory)
-        kept = scratch.later[:, tile - 2 * d :]
+        taps = layer.convolution.unflatten(1, (3, -1))
+        condition = layer.condition.to(taps.dtype, copy=True)
+        condition[:, -1] += taps.sum(1) @ (seen / layer.scale)
+        silence = (-seen / layer.scale).to(**factory)
+        given = silence.repeat(2 * d + tile, 1)
+        residual, skip = (_rows(matrix, factory) for matrix in layer.output.chunk(2))
         return cls(
-            d, layer.lag, convolution, layer.output.to(**factory), silence, history, copies, kept, skip
+            dilation=d,
+            lag=layer.lag,
+            taps=tuple(_rows(tap, factory) for tap in taps.unbind(1)),
+            condition=_rows(condition, factory),
+            residual=residual,
+            skip=skip,
+            silence=silence,
+            newest=given[2 * d :],
+            seen=(given[:tile], given[d : d + tile], given[2 * d :]),
+            history=given[: 2 * d],
+            kept=given[tile:],
+            sum=sum,
         )
+
+
+def _rows(matrix: Tensor, factory: dict[str, Any]) -> Tensor:
+    """The matrix by which rows are multiplied from the right."""
+    return matrix.T.to(**factory).contiguous()
 
 
 class TiledEvaluation:
@@ -125,7 +143,9 @@ class TiledEvaluation:
         self._layers = [
             _Layer.at(step, layer, self._skips.behind(layer.lag_behind), self._scratch) for layer in layers
         ]
-        self._outer = outer_matrices(model, factory)
+        self._first, self._middle, self._last = (
+            (_rows(matrix, factory), _rows(bias, factory)) for matrix, bias in outer_matrices(model)
+        )
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """The prediction for a noisy waveform (samples,)."""
@@ -142,30 +162,29 @@ class TiledEvaluation:
         scratch, tile = self._scratch, self._tile
         self._skips.shift()
         if samples is not None:
-            matrix, bias = self._outer.first
-            blocks = samples.to(matrix.dtype).unflatten(0, (-1, self._block)).T
-            scratch.later[:, : blocks.shape[1]] = torch.addmm(bias, matrix, blocks).relu_()
+            matrix, bias = self._first
+            blocks = samples.to(matrix.dtype).unflatten(0, (-1, self._block))
+            self._layers[0].newest[: len(blocks)] = torch.addmm(bias, blocks, matrix).relu_()
         for number, layer in enumerate(self._layers):
             start = index * tile - layer.lag
             if start < 0:
-                scratch.later[:, :-start] = layer.silence
+                layer.newest[:-start] = layer.silence
             if start + tile > self._length:
-                scratch.later[:, max(self._length - start, 0) :] = layer.silence
-            answers = -tile < start - layer.dilation < self._length
-            for source, target in layer.copies if answers else ():
-                target.copy_(source)
-            layer.history.copy_(layer.kept)
-            if answers:
-                self._conditions.write(number, scratch.gates)
-                scratch.gates.addmm_(layer.convolution, scratch.stack).sigmoid_()
+                layer.newest[max(self._length - start, 0) :] = layer.silence
+            if -tile < start - layer.dilation < self._length:
+                torch.mm(self._conditions.seen[number], layer.condition, out=scratch.gates)
+                for seen, tap in zip(layer.seen, layer.taps, strict=True):
+                    scratch.gates.addmm_(seen, tap)
+                scratch.gates.sigmoid_()
                 torch.mul(scratch.gate, scratch.content.sub_(scratch.half), out=scratch.gated)
-                torch.mm(layer.output, scratch.gated, out=scratch.gates)
-                layer.skip.add_(scratch.skip)
-                torch.add(scratch.here, scratch.residual, out=scratch.later)
+                layer.sum.addmm_(scratch.gated, layer.skip)
+                if number + 1 < len(self._layers):
+                    following = self._layers[number + 1].newest
+                    torch.addmm(layer.seen[1], scratch.gated, layer.residual, out=following)
+            layer.history.copy_(layer.kept)
 
     def _prediction(self, index: int) -> Tensor:
         """The samples of the tile that is complete after a push."""
-        (middle, constant), (last, bias) = self._outer.middle, self._outer.last
-        hidden = torch.addmm(constant, middle, self._skips.values[:, : self._tile]).relu_()
-        blocks = torch.addmm(bias, last, hidden)
-        return blocks[:, : self._length - index * self._tile].T.flatten()
+        (middle, constant), (last, bias) = self._middle, self._last
+        hidden = torch.addmm(constant, self._skips.values[: self._tile], middle).relu_()
+        return torch.addmm(bias, hidden, last)[: self._length - index * self._tile].flatten()
