@@ -25,7 +25,7 @@ BF16 = 0.5
 STATE_BYTES = 4 + 4 + 8 + 4
 # Moved for each weight: the norm of the gradients and their scaling, Adam, the moving average.
 UPDATE_BYTES = 12 + 28 + 20
-CROP_SECONDS = 3e-3  # of a core, to decode a crop and compute its log-mel: see `--here`
+CROP_SECONDS = 1.5e-3  # of a core, to decode a crop, whose log-mel the card computes: see `--here`
 FLAC_BYTES = 0.55 * 2  # of a sample of speech: 16 bits, compressed
 HOP = 256
 

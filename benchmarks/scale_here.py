@@ -89,7 +89,9 @@ def _readings(recordings: int, seconds: float) -> Iterator[dict[str, Any]]:
         calls: dict[str, Callable[[int], Any]] = {
             "the bytes": corpus.encoded,
             "and a crop, decoded": lambda index: corpus.crop(index, _RATE, crop),
-            "and its log-mel": lambda index: log_mel(corpus.crop(index, _RATE, crop)[None]),
+            "and its log-mel, if it were computed there": lambda index: log_mel(
+                corpus.crop(index, _RATE, crop)[None]
+            ),
         }
         for name, call in calls.items():
             call(indices[0])
