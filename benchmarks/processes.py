@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from priordiff import DiffWave
+from benchmarks.networks import demo_diffwave
 
 __all__ = ["step_seconds"]
 
@@ -42,7 +42,7 @@ def _train(rank: int, folder: Path, number: int, crops: int, steps: int, seed: i
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=number)
     try:
         torch.manual_seed(seed)
-        network = DiffWave(residual_channels=64, residual_layers=12, dilation_cycle_length=6, block_size=16)
+        network = demo_diffwave()
         model = DistributedDataParallel(network)
         own = crops // number
         waveform, log_mel = torch.randn(own, 1, FRAMES * HOP_LENGTH), torch.randn(own, N_MELS, FRAMES)

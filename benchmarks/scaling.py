@@ -15,6 +15,7 @@ from torch import Tensor
 
 from benchmarks.fitting import fit_power_law
 from benchmarks.measuring import Options, Times, side_by_side
+from benchmarks.networks import demo_diffwave
 from benchmarks.plots import Plot
 from benchmarks.processes import step_seconds
 from benchmarks.structures import STRUCTURES, low_rank, operations_of, structures_of
@@ -73,7 +74,7 @@ def _audio(options: Options) -> Table:
 def _batch(options: Options) -> Table:
     vocoder, drawings = _vocoder(options), pretrained_images().to(options.device)
     drawings.set_progress_bar_config(disable=True)
-    learning = DiffWave(residual_channels=64, residual_layers=12, dilation_cycle_length=6, block_size=16)
+    learning = demo_diffwave()
     learning.to(options.device)
     frames = 8 if options.quick else 86
 

@@ -18,8 +18,8 @@ import torch
 
 from benchmarks.children import measured_in_child
 from benchmarks.measuring import Options, Times
+from benchmarks.networks import demo_diffwave
 from benchmarks.tables import Table
-from priordiff import DiffWave
 
 __all__ = ["tables"]
 
@@ -71,7 +71,7 @@ def _measured(setting: dict[str, str], is_busy: bool, passes: int, seed: int) ->
 def _passes(number: int, seed: int) -> list[float]:
     """Seconds of forward and backward passes of the demo's network on its batch, after two to warm up."""
     torch.manual_seed(seed)
-    model = DiffWave(residual_channels=64, residual_layers=12, dilation_cycle_length=6, block_size=16)
+    model = demo_diffwave()
     log_mel, state = torch.randn(8, 80, 32), torch.randn(8, 1, 32 * 256)
     times = []
     for _ in range(number + 2):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,8 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measuring import Options, side_by_side
+from benchmarks.measuring import Options, Times, side_by_side
+from benchmarks.networks import demo_diffwave
 from benchmarks.published_diffwave import HOP_LENGTH, N_MELS, pair, training_loss
 from benchmarks.tables import Table
 from benchmarks.training_parts import parts_table
@@ -110,19 +111,23 @@ def _against_published(options: Options) -> Table:
             rows.append({"crops": size, "network": "too large for this memory"})
             continue
         times = side_by_side({name: partial(step, batch) for name, step in trainings.steps.items()}, options)
-        for name, each in times.items():
-            rows.append(
-                {
-                    "crops": size,
-                    "network": name,
-                    "seconds": each.median,
-                    "spread": each.spread,
-                    "steps a second": 1 / each.median,
-                    "ratio": times["published"].median / each.median,
-                }
-            )
+        rows += [{"crops": size, "network": name, **shown} for name, shown in _compared(times).items()]
     title = f"A step of Adam on crops of {FRAMES} frames, the paper's vocoder in float32"
     return Table(title, {"crops": "{}", "network": "{}", **COLUMNS}, rows)
+
+
+def _compared(times: Mapping[str, Times]) -> dict[str, dict[str, float]]:
+    """The values of `COLUMNS`, of which the ratio is that to the first."""
+    first = next(iter(times.values())).median
+    return {
+        name: {
+            "seconds": each.median,
+            "spread": each.spread,
+            "steps a second": 1 / each.median,
+            "ratio": first / each.median,
+        }
+        for name, each in times.items()
+    }
 
 
 def _published_bytes(batch: Batch) -> int:
@@ -182,9 +187,8 @@ def _stack(options: Options) -> Table:
         torch.randn(batch, *shape, device=options.device)
         for shape in ((1, frames * HOP_LENGTH), (N_MELS, frames), (N_MELS, 4 * frames), (256, 4 * frames))
     )
-    demo = {"residual_channels": 64, "residual_layers": 12, "dilation_cycle_length": 6, "block_size": 16}
     networks = {
-        "the vocoder demo's twin": (DiffWave(**demo), (waveform, 3.0, log_mel)),
+        "the vocoder demo's twin": (demo_diffwave(), (waveform, 3.0, log_mel)),
         "the paper's acoustic model": (MelDiffWave(), (mel, 3.0, condition)),
     }
     if not options.quick:
@@ -201,17 +205,7 @@ def _stack(options: Options) -> Table:
                 passes()
 
         times = side_by_side({"layer by layer": layers, "the stack": passes}, options)
-        for how, each in times.items():
-            rows.append(
-                {
-                    "network": name,
-                    "how": how,
-                    "seconds": each.median,
-                    "spread": each.spread,
-                    "steps a second": 1 / each.median,
-                    "ratio": times["layer by layer"].median / each.median,
-                }
-            )
+        rows += [{"network": name, "how": how, **shown} for how, shown in _compared(times).items()]
     crops = f"{batch} crops of {frames} frames (acoustic model: {4 * frames})"
     title = f"Forward and backward pass in float32, {crops}"
     return Table(title, {"network": "{}", "how": "{}", **COLUMNS}, rows)

@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
@@ -17,7 +16,7 @@ from priordiff._extra import require
 from priordiff.audio.cache import CacheSettings, read_usable
 from priordiff.audio.files import AUDIO_EXTENSIONS, encode_audio
 from priordiff.audio.sources import AudioSource, find_audio
-from priordiff.corpora import ShardWriter, index_shards
+from priordiff.corpora import ShardWriter, index_shards, sample_key
 from priordiff.files import write_text
 
 __all__ = ["index_audio_shards", "make_audio_shards"]
@@ -76,7 +75,7 @@ def make_audio_shards(
     sources, skipped = find_audio(directory)
     about = {"sample_rate": sample_rate, "peak": peak}
     with ShardWriter(output, about, max_bytes) as writer:
-        left = [source for source in sources if _key(source) not in writer.keys]
+        left = [source for source in sources if sample_key(source.name) not in writer.keys]
         # In the order of the sources, however many processes there are, and only a few of them ahead.
         loader: DataLoader[Any] = DataLoader(
             _Encoded(left, settings), batch_size=None, num_workers=num_workers
@@ -85,12 +84,12 @@ def make_audio_shards(
         for source, encoded in zip(left, bar, strict=True):
             if isinstance(encoded, str):
                 skipped.append(encoded)
-            elif _key(source) in writer.keys:
+            elif sample_key(source.name) in writer.keys:
                 skipped.append(f"{source.path} is a second recording named {source.name}")
             else:
                 data, length = encoded
                 text = {} if source.text is None else {"txt": source.text.encode()}
-                writer.write(_key(source), {"flac": data, **text}, length)
+                writer.write(sample_key(source.name), {"flac": data, **text}, length)
         total = len(writer.keys)
     listed = Path(output) / _SKIPPED
     write_text(listed, "".join(f"{line}\n" for line in skipped))
@@ -148,8 +147,3 @@ class _Encoded(Dataset[tuple[bytes, int] | str]):
             return " ".join(str(error).split())
         scaled = waveform if self.settings.peak is None else waveform * (self.settings.peak / peak)
         return encode_audio(scaled, self.settings.sample_rate, ".flac"), len(waveform)
-
-
-def _key(source: AudioSource) -> str:
-    # In WebDataset's names the first dot behind the last slash ends the key.
-    return quote(source.name, safe="/ ", errors="surrogateescape").replace(".", "%2E")

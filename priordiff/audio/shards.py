@@ -7,14 +7,13 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from typing import overload
-from urllib.parse import unquote
 
 import numpy as np
 from torch import Tensor
 
 from priordiff.audio.cache import Recording
 from priordiff.audio.files import AUDIO_EXTENSIONS, decode_audio
-from priordiff.corpora import Shards, ShardTable, hash_threshold, unit_hashes
+from priordiff.corpora import Shards, ShardTable, hash_threshold, sample_name, unit_hashes
 
 __all__ = ["AudioShards"]
 
@@ -120,7 +119,7 @@ class AudioShards:
             ValueError: the fraction is not between 0 and 1, or there are fewer than two recordings.
         """
         hashes = [
-            unit_hashes(_name(table.keys[row]) for row in np.flatnonzero(self._shards.usable(table)))
+            unit_hashes(sample_name(table.keys[row]) for row in np.flatnonzero(self._shards.usable(table)))
             for table in map(self._shards.table, range(len(self.shard_sizes)))
         ]
         threshold = hash_threshold(np.concatenate(hashes), validation_fraction, "recording")
@@ -156,11 +155,7 @@ class _Recordings(Sequence[Recording]):
     def _recording(self, index: int) -> Recording:
         members = self._shards.read(index, ("txt",))
         text = members["txt"].decode(errors="replace").strip() if "txt" in members else None
-        return Recording(_name(self._shards.key(index)), text, self._shards.length(index))
-
-
-def _name(key: str) -> str:
-    return unquote(key, errors="surrogateescape")
+        return Recording(sample_name(self._shards.key(index)), text, self._shards.length(index))
 
 
 def _usable(
@@ -176,5 +171,5 @@ def _usable(
     usable = table.lengths >= shortest
     if side is not None:
         threshold, is_held_out = side
-        usable &= (unit_hashes(map(_name, table.keys)) <= threshold) == is_held_out
+        usable &= (unit_hashes(map(sample_name, table.keys)) <= threshold) == is_held_out
     return usable

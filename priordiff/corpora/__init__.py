@@ -4,7 +4,7 @@ from priordiff.corpora.cache import CorpusCache, cache_folder, decode_into, fing
 from priordiff.corpora.folders import list_files
 from priordiff.corpora.mapped import MappedArray
 from priordiff.corpora.reading import check_readable
-from priordiff.corpora.shard_table import ShardTable
+from priordiff.corpora.shard_table import ShardTable, sample_key, sample_name
 from priordiff.corpora.shard_writer import ShardWriter
 from priordiff.corpora.shards import Shards, index_shards, is_shard_folder
 from priordiff.corpora.splits import hash_threshold, split_by_hash, unit_hashes
@@ -25,6 +25,8 @@ __all__ = [
     "index_shards",
     "is_shard_folder",
     "list_files",
+    "sample_key",
+    "sample_name",
     "size_and_time",
     "split_by_hash",
     "unit_hashes",

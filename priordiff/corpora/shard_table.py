@@ -9,10 +9,11 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
+from urllib.parse import quote, unquote
 
 import numpy as np
 
-__all__ = ["ShardTable", "split_name", "table_name"]
+__all__ = ["ShardTable", "sample_key", "sample_name", "split_name", "table_name"]
 
 _VERSION = 1
 _BLOCK = 512
@@ -142,6 +143,22 @@ def table_name(shard: str) -> str:
         'shard-000000.npz'
     """
     return f"{shard.removesuffix('.tar')}.npz"
+
+
+def sample_key(name: str) -> str:
+    """The key under which a sample of any name is kept; `sample_name` is the inverse.
+
+    Example:
+        >>> sample_key("v1.0/LJ001-0001"), sample_name("v1%2E0/LJ001-0001")
+        ('v1%2E0/LJ001-0001', 'v1.0/LJ001-0001')
+    """
+    # In WebDataset's names the first dot behind the last slash ends the key.
+    return quote(name, safe="/ ", errors="surrogateescape").replace(".", "%2E")
+
+
+def sample_name(key: str) -> str:
+    """The name of the sample that is kept under a key."""
+    return unquote(key, errors="surrogateescape")
 
 
 def split_name(member: str) -> tuple[str, str]:

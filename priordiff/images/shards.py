@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from priordiff._extra import require
-from priordiff.corpora import Shards, ShardTable, ShardWriter
+from priordiff.corpora import Shards, ShardTable, ShardWriter, sample_key, sample_name
 from priordiff.files import write_text
 from priordiff.images.sets import ImageRecord, ImageSet
 
@@ -76,7 +75,7 @@ class ImageShards:
     def record(self, index: int) -> ImageRecord:
         """Name, label, concept and caption of an image."""
         about = json.loads(self._shards.read(index, ("json",))["json"])
-        return ImageRecord(unquote(self._shards.key(index), errors="surrogateescape"), **about)
+        return ImageRecord(sample_name(self._shards.key(index)), **about)
 
     def images(self, indices: Sequence[int]) -> Tensor:
         """Images by their indices: uint8 (B, 3, size, size).
@@ -136,8 +135,7 @@ def make_image_shards(
     with ShardWriter(output, about, max_bytes) as writer:
         for source in tqdm(images.sources, "writing shards", disable=None if progress else True):
             record = asdict(source.record)
-            # In WebDataset's names the first dot behind the last slash ends the key.
-            key = quote(record.pop("name"), safe="/ ", errors="surrogateescape").replace(".", "%2E")
+            key = sample_key(record.pop("name"))
             if key in writer.keys:
                 continue
             try:

@@ -47,7 +47,7 @@ class _Layer(NamedTuple):
         seen: (tile, C) each: the positions earlier, here and later, for which it answers.
         history: (2 · dilation, C), the latest positions that it was given before.
         kept: what becomes the history.
-        sum: (tile, C), where its skip is added.
+        skips: (tile, C), where its skip is added.
     """
 
     dilation: int
@@ -61,10 +61,10 @@ class _Layer(NamedTuple):
     seen: tuple[Tensor, Tensor, Tensor]
     history: Tensor
     kept: Tensor
-    sum: Tensor
+    skips: Tensor
 
     @classmethod
-    def at(cls, step: Tensor, layer: LayerMatrices, sum: Tensor, scratch: _Scratch) -> _Layer:
+    def at(cls, step: Tensor, layer: LayerMatrices, skips: Tensor, scratch: _Scratch) -> _Layer:
         """The layer for the embedding of a step (1, dim)."""
         factory, tile, d = scratch.factory, scratch.tile, layer.dilation
         seen = layer.shift + layer.step_projection(step)[0]  # x + step = scale · v + seen
@@ -86,7 +86,7 @@ class _Layer(NamedTuple):
             seen=(given[:tile], given[d : d + tile], given[2 * d :]),
             history=given[: 2 * d],
             kept=given[tile:],
-            sum=sum,
+            skips=skips,
         )
 
 
@@ -177,7 +177,7 @@ class TiledEvaluation:
                     scratch.gates.addmm_(seen, tap)
                 scratch.gates.sigmoid_()
                 torch.mul(scratch.gate, scratch.content.sub_(scratch.half), out=scratch.gated)
-                layer.sum.addmm_(scratch.gated, layer.skip)
+                layer.skips.addmm_(scratch.gated, layer.skip)
                 if number + 1 < len(self._layers):
                     following = self._layers[number + 1].newest
                     torch.addmm(layer.seen[1], scratch.gated, layer.residual, out=following)
