@@ -128,21 +128,24 @@ def _stacked(
     """The sum of the skips, by `ResidualStack`."""
     if prior_condition is not None:
         condition = torch.cat([condition, prior_condition], 1)
-    convolutions, conditions, outputs = [], [], []
+    convolutions, conditions, biases = [], [], []
     for layer in layers:
         projections = [layer.condition_projection, layer.prior_projection]
         projections = [projection for projection in projections if projection is not None]
-        bias = sum((projection.bias for projection in projections), layer.dilated_conv.bias)
-        taps = rearrange(layer.dilated_conv.weight, "out channel 1 tap -> out (tap channel)")
-        convolutions.append(torch.cat([taps, bias[:, None]], 1))
-        conditions.append(torch.cat([projection.weight.flatten(1) for projection in projections], 1))
-        output = layer.output_projection
-        outputs.append(torch.cat([output.weight.flatten(1), output.bias[:, None]], 1))
+        biases.append(sum((projection.bias for projection in projections), layer.dilated_conv.bias))
+        convolutions.append(rearrange(layer.dilated_conv.weight, "out channel 1 tap -> tap channel out"))
+        conditions.append(torch.cat([projection.weight.flatten(1).T for projection in projections]))
+    steps = torch.stack([layer.step_projection(step) for layer in layers])
+    residual_biases, skip_biases = torch.stack(
+        [layer.output_projection.bias.unflatten(0, (2, -1)) for layer in layers]
+    ).unbind(1)
+    changes = torch.cat([steps[:1], steps[1:] + (residual_biases[:-1, None] - steps[:-1]) / math.sqrt(2)])
     skips = ResidualStack.apply(
         tuple(layer.dilated_conv.dilation[1] for layer in layers),
-        rearrange(x, "b c 1 t -> c b t").contiguous(),
-        torch.stack([layer.step_projection(step).T for layer in layers]),
-        rearrange(condition, "b c 1 t -> c b t"),
-        *map(torch.stack, (convolutions, conditions, outputs)),
+        rearrange(x, "b c 1 t -> t b c"),
+        changes,
+        rearrange(condition, "b c 1 t -> t b c"),
+        *map(torch.stack, (convolutions, conditions, biases)),
+        torch.stack([layer.output_projection.weight.flatten(1).T for layer in layers]),
     )
-    return rearrange(skips, "c b t -> b c 1 t")
+    return rearrange(skips + skip_biases.sum(0), "t b c -> b c 1 t")

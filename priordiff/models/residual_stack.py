@@ -1,13 +1,16 @@
 r"""DiffWave's residual layers as one function of autograd, in matrix products over tiles that caches hold.
 
-For each layer, with the positions that the convolution sees stacked as $X$, the condition $u$ and
-$\tanh c = 2\sigma(2c) - 1$,
+What a layer is given is $y$; with the condition $u$, each layer computes, for every position,
 
-$$\begin{pmatrix} g \\ 2c \end{pmatrix} = A X + B u + b, \qquad z = \sigma(g)\,(\sigma(2c) - \tfrac12), \qquad
-\begin{pmatrix} r \\ s \end{pmatrix} = 2 W z + w,$$
+$$(g, c) = \sum_k y_k A_k + u B + b, \qquad z = \sigma(g) \tanh(c), \qquad
+y \leftarrow (y + z R)/\sqrt 2 + \Delta,$$
 
-$x \leftarrow (x + r)/\sqrt 2$, and the sum of all $s$ is what comes out. Only $x$ and the sigmoids are kept
-for the way back.
+where $y_k$ is $y$ at the position that a tap of the convolution sees, and $\Delta$ what depends on the step.
+The sum of all $z S$ is what comes out. One sigmoid serves both halves, as $\tanh c = 1 - 2\sigma(-2c)$. Only
+$y$ and the gates $\sigma(g)$ and $\tanh(c)$ are kept for the way back.
+
+Positions are rows: what a tap sees is a piece of memory as it is, and matrix products add to where their
+results belong.
 """
 
 from __future__ import annotations
@@ -24,15 +27,17 @@ from priordiff.models.position_tiles import PositionTiles
 __all__ = ["ResidualStack"]
 
 _ROOT = math.sqrt(0.5)
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 class ResidualStack(torch.autograd.Function):
-    """The sum of the skips (C, batch, length) of L layers.
+    """The sum of the skips (length, batch, C) of L layers, without the skips' biases.
 
-    The arguments of `apply` are the layers' dilations; x (C, batch, length); what of the step is added for
-    each layer (L, C, batch); the condition (M, batch, length); and, stacked over the layers, the weights of
-    the convolutions, with the sum of both biases as the last column (L, 2C, 3C + 1), those of the conditions
-    (L, 2C, M), and those of the outputs, with their bias (L, 2C, C + 1).
+    The arguments of `apply` are the layers' dilations; x (length, batch, C); what is added to what each layer
+    is given (L, batch, C); the condition (length, batch, M); and, stacked over the layers, the weights of the
+    convolutions (L, 3, C, 2C), those of the conditions (L, M, 2C), the sum of the biases of both (L, 2C), and
+    the weights of the residuals and skips (L, C, 2C).
     """
 
     @staticmethod
@@ -40,92 +45,113 @@ class ResidualStack(torch.autograd.Function):
         ctx: Any,
         dilations: tuple[int, ...],
         x: Tensor,
-        steps: Tensor,
+        changes: Tensor,
         condition: Tensor,
         convolutions: Tensor,
         conditions: Tensor,
+        biases: Tensor,
         outputs: Tensor,
     ) -> Tensor:
         """The sum; `ctx` keeps what the way back needs."""
-        tiles = PositionTiles(x, dilations)
-        convolutions, conditions = _doubled(convolutions), _doubled(conditions)
-        outputs = torch.cat([2 * outputs[..., :-1], outputs[..., -1:]], -1)
-        given = x.new_zeros(len(dilations), *tiles.padded)  # to each layer, with its step
-        torch.add(x, steps[0, :, :, None], out=tiles.inner(given[0]))
-        seen = [tiles.matrix(condition, tile) for tile in tiles.tiles]
-        sigmoids = [[x.new_empty(2 * len(x), tile.columns) for tile in tiles.tiles] for _ in dilations]
-        gated, out = x.new_ones(len(x) + 1, tiles.columns), x.new_empty(2 * len(x), tiles.columns)
-        skips = torch.zeros_like(x)
+        (length, batch, channels), layers = x.shape, len(dilations)
+        tiles = PositionTiles(batch, length, dilations)
+        condition = torch.cat([condition, condition.new_ones(length, batch, 1)], -1).flatten(0, 1)
+        conditions = torch.cat([conditions, biases[:, None]], 1)
+        # What goes into the sigmoids is g and -2c; a residual counts by the root of a half.
+        one = x.new_ones(())
+        halves = torch.cat([one.expand(channels), -2 * one.expand(channels)])
+        to_gates, of_u = convolutions * halves, conditions * halves
+        outputs = outputs * torch.cat([_ROOT * one.expand(channels), one.expand(channels)])
+        given = tiles.in_silence(x.new_empty(layers, tiles.padded_rows, channels))
+        torch.add(x, changes[0], out=tiles.inner(given[0]).view_as(x))
+        gates = x.new_empty(layers, tiles.rows, 2 * channels)
+        skips, gated = x.new_zeros(tiles.rows, channels), x.new_empty(tiles.largest, channels)
+        u_tiles, skip_tiles = tiles.cut(condition), tiles.cut(skips)
         for number, dilation in enumerate(dilations):
-            is_last = number + 1 == len(dilations)
-            change = None if is_last else (steps[number + 1] - _ROOT * steps[number])[:, :, None]
-            for tile, condition_here, sigmoid in zip(tiles.tiles, seen, sigmoids[number], strict=True):
-                torch.mm(conditions[number], condition_here, out=sigmoid)
-                sigmoid.addmm_(convolutions[number], tiles.stack(given[number], tile, dilation)).sigmoid_()
-                gate, content = sigmoid.chunk(2)
-                z, o = gated[:, : tile.columns], out[:, : tile.columns]
-                torch.sub(content, 0.5, out=z[:-1]).mul_(gate)
-                residual, skip = tiles.signal(torch.mm(outputs[number], z, out=o)).chunk(2)
-                skips[:, :, tile.where] += skip
-                if change is not None:
-                    residual += tiles.inner(given[number])[:, :, tile.where]
-                    following = tiles.inner(given[number + 1])[:, :, tile.where]
-                    torch.add(change, residual, alpha=_ROOT, out=following)
-        ctx.dilations, ctx.sigmoids, ctx.seen = dilations, sigmoids, seen
-        ctx.save_for_backward(given, convolutions, conditions, outputs)
-        return skips
+            taps, (to_residual, to_skip) = to_gates[number].unbind(), outputs[number].chunk(2, -1)
+            seen = map(tiles.cut, tiles.seen(given[number], dilation))
+            following = (
+                tiles.cut(tiles.inner(given[number + 1])) if number + 1 < layers else (None,) * len(u_tiles)
+            )
+            for both, u, *ys, skip, following_y in zip(
+                tiles.cut(gates[number]), u_tiles, *seen, skip_tiles, following, strict=True
+            ):
+                torch.mm(u, of_u[number], out=both)
+                for y, tap in zip(ys, taps, strict=True):
+                    both.addmm_(y, tap)
+                (gate, content), z = both.sigmoid_().chunk(2, -1), gated[: len(both)]
+                torch.sub(one, content, alpha=2, out=content)
+                torch.mul(gate, content, out=z)
+                skip.addmm_(z, to_skip)
+                if following_y is not None:
+                    torch.add(
+                        changes[number + 1], tiles.items(ys[1]), alpha=_ROOT, out=tiles.items(following_y)
+                    )
+                    following_y.addmm_(z, to_residual)
+        ctx.dilations = dilations
+        ctx.save_for_backward(given, gates, condition, convolutions, conditions, outputs)
+        return skips.view_as(x)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_skips: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, of_skips: Tensor) -> tuple[Tensor | None, ...]:
         """From the gradient of the sum to those of what went in."""
-        given, convolutions, conditions, outputs = ctx.saved_tensors
-        tiles, channels = PositionTiles(grad_skips, ctx.dilations), len(grad_skips)
-        grad_x, grad_seen = torch.zeros_like(grad_skips), [torch.zeros_like(each) for each in ctx.seen]
-        of_convolutions, of_conditions, of_outputs = (
-            torch.zeros_like(weights) for weights in (convolutions, conditions, outputs)
+        given, gates, condition, convolutions, conditions, outputs = ctx.saved_tensors
+        (length, batch, channels), layers = of_skips.shape, len(given)
+        tiles = PositionTiles(batch, length, ctx.dilations)
+        of_convolutions, of_conditions, of_outputs = map(
+            torch.zeros_like, (convolutions, conditions, outputs)
         )
-        of_steps = outputs.new_empty(len(ctx.dilations), *grad_skips.shape[:2])
-        rows = (2 * channels, channels, 2 * channels, 3 * channels)
-        scratch = [grad_skips.new_empty(count, tiles.columns) for count in rows]
-        gated = grad_skips.new_ones(channels + 1, tiles.columns)
-        through = grad_skips.new_empty(tiles.padded)
-        for number in reversed(range(len(ctx.dilations))):
-            dilation = ctx.dilations[number]
-            through.zero_()
-            grad_x *= _ROOT
-            for tile, condition_here, of_condition, sigmoid in zip(
-                tiles.tiles, ctx.seen, grad_seen, ctx.sigmoids[number], strict=True
+        of_changes = of_skips.new_empty(layers, batch, channels)
+        of_condition = of_skips.new_zeros(tiles.rows, condition.shape[-1] - 1)
+        # The gradients of what a layer is given, and of what the next one is; beside them that of the skips.
+        before, after = of_skips.new_zeros(2, tiles.padded_rows, 2 * channels)
+        for each in (before, after):
+            tiles.inner(each)[:, channels:] = of_skips.flatten(0, 1)
+        whole_of_both = of_skips.new_empty(tiles.largest, 2 * channels)
+        whole_of_z, whole_z = of_skips.new_empty(2, tiles.largest, channels)
+        u_tiles, of_u_tiles = tiles.cut(condition), tiles.cut(of_condition)
+        back_through_taps, back_to_u, back_to_z = (
+            weights.mT.contiguous() for weights in (convolutions, conditions[:, :-1], outputs)
+        )
+        for number in reversed(range(layers)):
+            of_given = before[:, :channels]
+            torch.mul(after[:, :channels], _ROOT, out=of_given)
+            taps, of_taps = back_through_taps[number].unbind(), of_convolutions[number].unbind()
+            seen, of_seen = (
+                zip(*map(tiles.cut, tiles.seen(each, ctx.dilations[number])), strict=True)
+                for each in (given[number], of_given)
+            )
+            for both, of_outs, u, of_u, ys, of_ys in zip(
+                tiles.cut(gates[number]),
+                tiles.cut(tiles.inner(after)),
+                u_tiles,
+                of_u_tiles,
+                seen,
+                of_seen,
+                strict=True,
             ):
-                of_out, of_gated, of_gates, of_stack = (each[:, : tile.columns] for each in scratch)
-                residual, skip = tiles.signal(of_out).chunk(2)
-                residual.copy_(grad_x[:, :, tile.where])
-                skip.copy_(grad_skips[:, :, tile.where])
-                torch.mm(outputs[number, :, :-1].T, of_out, out=of_gated)
-                (gate, content), z = sigmoid.chunk(2), gated[:, : tile.columns]
-                centred = torch.sub(content, 0.5, out=z[:-1])
-                torch.mul(centred, of_gated, out=of_gates[:channels])
-                torch.mul(gate, of_gated, out=of_gates[channels:])
-                torch.ops.aten.sigmoid_backward.grad_input(of_gates, sigmoid, grad_input=of_gates)
-                centred.mul_(gate)
-                of_outputs[number].addmm_(of_out, z.T)
-                of_convolutions[number].addmm_(of_gates, tiles.stack(given[number], tile, dilation).T)
-                of_conditions[number].addmm_(of_gates, condition_here.T)
-                of_condition.addmm_(conditions[number].T, of_gates)
-                torch.mm(convolutions[number, :, :-1].T, of_gates, out=of_stack)
-                parts = tiles.signal(of_stack).split(channels)
-                for part, place in zip(parts, tiles.seen(through, tile, dilation), strict=True):
-                    place += part
-            inner = tiles.inner(through)
-            of_steps[number] = inner.sum(-1)
-            grad_x += inner
-        of_outputs[..., :-1] *= 2
-        grad_condition = torch.cat([tiles.signal(each) for each in grad_seen], -1)
-        of_weights = _doubled(of_convolutions), _doubled(of_conditions), of_outputs
-        return None, grad_x, of_steps, grad_condition, *of_weights
-
-
-def _doubled(weights: Tensor) -> Tensor:
-    """Weights (L, 2C, …) whose second half, the content's, is twice as large."""
-    gate, content = weights.chunk(2, 1)
-    return torch.cat([gate, 2 * content], 1)
+                of_both, of_z, z = (each[: len(both)] for each in (whole_of_both, whole_of_z, whole_z))
+                torch.mm(of_outs, back_to_z[number], out=of_z)
+                (gate, content), (of_gate, of_content) = both.chunk(2, -1), of_both.chunk(2, -1)
+                _sigmoid_backward(torch.mul(content, of_z, out=z), gate, grad_input=of_gate)
+                _tanh_backward(torch.mul(gate, of_z, out=z), content, grad_input=of_content)
+                of_outputs[number].addmm_(torch.mul(gate, content, out=z).T, of_outs)
+                of_conditions[number].addmm_(u.T, of_both)
+                of_u.addmm_(of_both, back_to_u[number])
+                for y, of_y, tap, of_tap in zip(ys, of_ys, taps, of_taps, strict=True):
+                    of_tap.addmm_(y.T, of_both)
+                    of_y.addmm_(of_both, tap)
+            torch.sum(tiles.items(tiles.inner(of_given)), 0, out=of_changes[number])
+            before, after = after, before
+        of_outputs[..., :channels] *= _ROOT
+        return (
+            None,
+            tiles.items(tiles.inner(after[:, :channels])),
+            of_changes,
+            tiles.items(of_condition),
+            of_convolutions,
+            of_conditions[:, :-1],
+            of_conditions[:, -1],
+            of_outputs,
+        )
