@@ -43,26 +43,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu", help="(default: cpu)")
     parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks.json"), help="the file of JSON")
+    parser.add_argument("--tables", type=Path, help="folder for tables, as Markdown (default: none)")
     parser.add_argument("--plots", type=Path, help="folder for plots, as SVG (default: none)")
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: expected some of {', '.join(NAMES)}")
     options = Options(torch.device(given.device), given.seed, 1 if given.quick else given.rounds, given.quick)
     about = machine(options)
-    print(", ".join(f"{name} {value}" for name, value in about.items()), file=sys.stderr)
+    of_machine = ", ".join(f"{name} {value}" for name, value in about.items())
+    print(of_machine, file=sys.stderr)
     results = {}
     for name in given.names or NAMES:
-        started, shown, plots = time.perf_counter(), [], 0
+        started = time.perf_counter()
+        tables = []
         for table in import_module(f"benchmarks.{name}").tables(options):
             print(f"\n{table}", flush=True)
-            shown.append(table.content)
-            for plot in table.plots if given.plots else ():
-                plots += 1
-                given.plots.mkdir(parents=True, exist_ok=True)
-                (given.plots / f"{name}-{plots}.svg").write_text(plot.svg, encoding="utf-8")
+            tables.append(table)
+        if given.tables:
+            _write(given.tables / f"{name}.md", "\n\n".join([f"*{of_machine}*", *map(str, tables)]) + "\n")
+        for number, plot in enumerate((plot for table in tables for plot in table.plots), 1):
+            if given.plots:
+                _write(given.plots / f"{name}-{number}.svg", plot.svg)
+        shown = [table.content for table in tables]
         results[name] = {"seconds": time.perf_counter() - started, "tables": shown}
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps({"machine": about, "benchmarks": results}, indent=1))
+    _write(given.output, json.dumps({"machine": about, "benchmarks": results}, indent=1))
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -79,9 +79,7 @@ class ResidualStack(torch.autograd.Function):
                 torch.mm(u, of_u[number], out=both)
                 for y, tap in zip(ys, taps, strict=True):
                     both.addmm_(y, tap)
-                (gate, content), z = both.sigmoid_().chunk(2, -1), gated[: len(both)]
-                torch.sub(one, content, alpha=2, out=content)
-                torch.mul(gate, content, out=z)
+                z = _activate(both, gated[: len(both)], one)
                 skip.addmm_(z, to_skip)
                 if following_y is not None:
                     torch.add(
@@ -133,10 +131,8 @@ class ResidualStack(torch.autograd.Function):
             ):
                 of_both, of_z, z = (each[: len(both)] for each in (whole_of_both, whole_of_z, whole_z))
                 torch.mm(of_outs, back_to_z[number], out=of_z)
-                (gate, content), (of_gate, of_content) = both.chunk(2, -1), of_both.chunk(2, -1)
-                _sigmoid_backward(torch.mul(content, of_z, out=z), gate, grad_input=of_gate)
-                _tanh_backward(torch.mul(gate, of_z, out=z), content, grad_input=of_content)
-                of_outputs[number].addmm_(torch.mul(gate, content, out=z).T, of_outs)
+                _activate_backward(of_z, both, of_both, z)
+                of_outputs[number].addmm_(z.T, of_outs)
                 of_conditions[number].addmm_(u.T, of_both)
                 of_u.addmm_(of_both, back_to_u[number])
                 for y, of_y, tap, of_tap in zip(ys, of_ys, taps, of_taps, strict=True):
@@ -155,3 +151,18 @@ class ResidualStack(torch.autograd.Function):
             of_conditions[:, -1],
             of_outputs,
         )
+
+
+def _activate(both: Tensor, z: Tensor, one: Tensor) -> Tensor:
+    """From g and -2c, both gates, which take their place, and z."""
+    gate, content = both.sigmoid_().chunk(2, -1)
+    torch.sub(one, content, alpha=2, out=content)
+    return torch.mul(gate, content, out=z)
+
+
+def _activate_backward(of_z: Tensor, both: Tensor, of_both: Tensor, z: Tensor) -> None:
+    """From the gradient of z and both gates to the gradients of g and c, and z again."""
+    (gate, content), (of_gate, of_content) = both.chunk(2, -1), of_both.chunk(2, -1)
+    _sigmoid_backward(torch.mul(content, of_z, out=z), gate, grad_input=of_gate)
+    _tanh_backward(torch.mul(gate, of_z, out=z), content, grad_input=of_content)
+    torch.mul(gate, content, out=z)

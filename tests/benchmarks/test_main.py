@@ -29,6 +29,17 @@ def test_every_benchmark_runs(name: str, tmp_path: Path, capsys: pytest.CaptureF
     assert content["machine"]["torch"]
 
 
+def test_tables_and_plots_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in ("tables", "plots")}
+    given = [argument for name, folder in folders.items() for argument in (f"--{name}", str(folder))]
+    main(["scaling", "--quick", "--output", str(tmp_path / "benchmarks.json"), *given])
+    text = (folders["tables"] / "scaling.md").read_text()
+    tables = json.loads((tmp_path / "benchmarks.json").read_text())["benchmarks"]["scaling"]["tables"]
+    assert text.startswith("*processor ")
+    assert all(f"\n\n{table['title']}\n\n| " in text for table in tables)
+    assert len(list(folders["plots"].glob("scaling-*.svg"))) == len(tables)
+
+
 def test_a_name_that_is_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["speed"])
