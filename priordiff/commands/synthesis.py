@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import logging
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from priordiff.audio import AUDIO_EXTENSIONS, LogMelSpectrogram, audio_files, re
 from priordiff.audio.metrics import log_mel_mae
 from priordiff.commands.models import load_vocoder
 from priordiff.commands.output import printable
+from priordiff.commands.threads import in_threads
 from priordiff.files import make_writable
 from priordiff.pipelines import VocoderPipeline
 from priordiff.pipelines.solvers import checked_steps, with_solver
@@ -51,6 +54,8 @@ def synthesize_files(
 ) -> None:
     """Analyses each recording into log-mel frames, and writes what the vocoder makes of them.
 
+    On a CPU several recordings are in work at a time, one to a thread.
+
     A recording beyond full scale (±1) is scaled to it, with a warning.
 
     Args:
@@ -76,31 +81,44 @@ def synthesize_files(
     checked_steps(pipeline.scheduler, num_inference_steps)
     log_mel = LogMelSpectrogram(**pipeline.config.mel)
     destinations, failures = _destinations(inputs, output)
-    total = len(destinations) + len(failures)
-    for destination, source in destinations.items():
+    sampling = {
+        "num_inference_steps": num_inference_steps,
+        "solver": solver,
+        "num_consistency_steps": num_consistency_steps,
+    }
+
+    def synthesize(files: tuple[Path, Path]) -> tuple[str, bool]:
+        """What is to be said of a file, and whether it was left out."""
+        destination, source = files
         try:
             waveform = _read(source, pipeline.sample_rate, log_mel.hop_length)
         except (ValueError, OSError) as error:
-            failures.append(str(error))
-            continue
+            return str(error), True
         started = time.perf_counter()
-        (audios,) = pipeline(
-            waveform=waveform[None],
-            num_inference_steps=num_inference_steps,
-            solver=solver,
-            num_consistency_steps=num_consistency_steps,
-            generator=torch.Generator().manual_seed(seed),
-            return_dict=False,
-        )
-        audio = audios[0].cpu()
+        audio = _synthesized(pipeline, waveform, seed, sampling)
         seconds = time.perf_counter() - started
         make_writable(destination.parent)
         write_audio(destination, audio, pipeline.sample_rate)
         mae = log_mel_mae(audio, waveform, pipeline.sample_rate, log_mel)
         factor = seconds * pipeline.sample_rate / len(waveform)
-        print(f"{printable(destination)}: log-mel MAE {mae:.3f}, real-time factor {factor:.3f}")
+        return f"{printable(destination)}: log-mel MAE {mae:.3f}, real-time factor {factor:.3f}", False
+
+    total = len(destinations) + len(failures)
+    for line, is_left_out in in_threads(synthesize, list(destinations.items()), pipeline.device):
+        if is_left_out:
+            failures.append(line)
+        else:
+            print(line, flush=True)
     if failures:
         raise ValueError(f"{len(failures)} of {total} inputs were left out: {'; '.join(failures)}")
+
+
+def _synthesized(pipeline: VocoderPipeline, waveform: Tensor, seed: int, sampling: dict[str, Any]) -> Tensor:
+    own = copy.copy(pipeline)  # a scheduler has a state, and other threads have files of theirs
+    own.scheduler = copy.deepcopy(pipeline.scheduler)
+    generator = torch.Generator().manual_seed(seed)
+    (audios,) = own(waveform=waveform[None], generator=generator, return_dict=False, **sampling)
+    return audios[0].cpu()
 
 
 def _read(source: Path, sample_rate: int, hop_length: int) -> Tensor:

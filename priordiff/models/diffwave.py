@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from priordiff.models.diffwave_conditions import UPSAMPLING_MARGIN
 from priordiff.models.diffwave_in_tiles import predict_in_tiles, suits_tiles
 from priordiff.models.diffwave_layers import ResidualLayer, StepEmbedding, row_conv, sum_of_skips
+from priordiff.models.frame_upsampler import FrameUpsampler
 from priordiff.models.frames import check_sizes, check_vocoder_inputs
 from priordiff.models.neuralspeech import PriorCondition, fit_weights, infer_config, read_state_dict
 
@@ -217,25 +218,6 @@ class DiffWave(ModelMixin, ConfigMixin):
         expected = (len(log_mel), log_mel.shape[-1])
         if prior_std is not None and prior_std.shape != expected:
             raise ValueError(f"prior_std has shape {tuple(prior_std.shape)}, expected {expected}")
-
-
-class FrameUpsampler(nn.Module):
-    """Frames (batch, channels, frames) to positions (batch, channels, 1, frames · stride), learned."""
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        second = next(s for s in range(math.isqrt(stride), 0, -1) if stride % s == 0)
-        self.strides = (stride // second, second)
-        self.convs = nn.ModuleList(
-            nn.ConvTranspose2d(1, 1, (3, 2 * s), stride=(1, s), padding=(1, s // 2)) for s in self.strides
-        )
-
-    def forward(self, frames: Tensor) -> Tensor:
-        x = frames[:, None]
-        for conv, stride in zip(self.convs, self.strides, strict=True):
-            length = x.shape[-1] * stride
-            x = F.leaky_relu(conv(x)[..., :length], 0.4)
-        return rearrange(x, "b 1 c t -> b c 1 t").contiguous(memory_format=torch.channels_last)
 
 
 __test__ = {"DiffWave": DiffWave}  # doctest takes it for another module's class

@@ -13,8 +13,8 @@ from priordiff.models.diffwave_tiles import TiledEvaluation
 
 __all__ = ["predict_in_tiles", "suits_tiles", "tile_of"]
 
-# Positions of a tile for each thread: what is computed with more would not fit into a core's cache.
-_TILE = 1024
+# Bytes of a channel of a tile for each thread: what is computed with more would not fit into a core's cache.
+_TILE = 4096
 # The shortest waveform whose ends cost less than tiles save is so many times what the network sees on a side.
 _SHORTEST = 8
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -56,8 +56,8 @@ def predict_in_tiles(
         log_mel: as in `forward`.
         prior_std: likewise.
     """
-    step, tile = float(steps.reshape(-1)[0]), tile_of(sample.shape[-1] // model.config.block_size)
-    predictions = torch.empty_like(sample, dtype=_dtype(sample))
+    step, predictions = float(steps.reshape(-1)[0]), torch.empty_like(sample, dtype=_dtype(sample))
+    tile = tile_of(sample.shape[-1] // model.config.block_size, predictions.itemsize)
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         for item, (waveform, frames) in enumerate(zip(sample[:, 0], log_mel, strict=True)):
             std = None if prior_std is None else prior_std[item]
@@ -66,14 +66,18 @@ def predict_in_tiles(
     return predictions
 
 
-def tile_of(length: int) -> int:
+def tile_of(length: int, itemsize: int = 4) -> int:
     """Positions of a tile for a waveform of so many: nearly as many as caches hold, and all about equal.
+
+    Args:
+        length: positions.
+        itemsize: bytes of a number.
 
     Example:
         >>> tile_of(1000)
         1000
     """
-    num_tiles = -(-length // (_TILE * torch.get_num_threads()))
+    num_tiles = -(-length * itemsize // (_TILE * torch.get_num_threads()))
     return -(-length // num_tiles)
 
 
