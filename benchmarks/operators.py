@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.measuring import Options, synchronize
 from benchmarks.published_diffwave import HOP_LENGTH, N_MELS, pair
 from benchmarks.tables import Table
+from priordiff.training.precision import fastest_precision
 
 __all__ = ["KINDS", "kind_of", "tables"]
 
@@ -27,8 +28,12 @@ KINDS = {
 
 
 def tables(options: Options) -> Iterator[Table]:
-    """Shares of an evaluation on 2 seconds of audio, and of a prediction with its way back on 4 crops."""
+    """Shares of an evaluation on 2 seconds of audio, and of a prediction with its way back on 4 crops.
+
+    In bfloat16, too, where the processor multiplies it: an evaluation of ours.
+    """
     published, ours = pair(options)
+    has_bfloat16 = options.quick or fastest_precision(options.device) == "bf16"
     for title, batch, frames, has_gradients in (
         ("An evaluation on 2 seconds of audio", 1, 8 if options.quick else 172, False),
         ("A prediction and its gradients on 4 crops of 62 frames", 1 if options.quick else 4, 62, True),
@@ -37,12 +42,14 @@ def tables(options: Options) -> Iterator[Table]:
         log_mel = torch.randn(batch, N_MELS, frames, device=options.device) * 2 - 5
         noisy = torch.randn(batch, 1, frames * HOP_LENGTH, device=options.device)
         step = torch.full((batch,), 25, device=options.device)
-        seconds = {
-            name: _seconds_of_kinds(
-                partial(_evaluate, network, noisy, step, log_mel, has_gradients=has_gradients), options
-            )
+        calls = {
+            name: partial(_evaluate, network, noisy, step, log_mel, has_gradients=has_gradients)
             for name, network in (("published", published), ("priordiff", ours))
         }
+        if has_bfloat16 and not has_gradients:
+            in_bfloat16 = torch.autocast(options.device.type, torch.bfloat16)
+            calls["priordiff, bfloat16"] = in_bfloat16(calls["priordiff"])
+        seconds = {name: _seconds_of_kinds(call, options) for name, call in calls.items()}
         yield _table(title, seconds)
 
 
@@ -100,4 +107,4 @@ def _table(title: str, seconds: dict[str, dict[str, float]]) -> Table:
     columns = {"operations": "{}"}
     for name in seconds:
         columns |= {f"{name}, s": "{:.3f}", f"{name}, share": "{:.0%}"}
-    return Table(f"{title}, in float32", columns, rows)
+    return Table(f"{title}, in float32 where nothing else is said", columns, rows)
