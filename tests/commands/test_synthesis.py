@@ -6,7 +6,9 @@ import io
 import os
 import shutil
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ import soundfile
 import torch
 
 from priordiff import LappedConvNeXt, PriorGradScheduler, VocoderPipeline
-from priordiff.commands import main
+from priordiff.audio import read_audio
+from priordiff.commands import main, synthesis
 from tests.refusals import Refuse
 
 # A random network makes frames that no recording has.
@@ -75,6 +78,31 @@ def test_it_writes_a_wav_file_of_the_same_length_and_rate_for_each_recording(
         assert (info.samplerate, info.frames, info.channels) == (22050, length // 256 * 256, 1)
     assert (first / "deep" / "a.wav").read_bytes() == (second / "a.wav").read_bytes()
     assert capsys.readouterr().out.count("log-mel MAE") == 4
+
+
+def test_on_a_cpu_each_thread_has_a_recording_of_its_own(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [tone(tmp_path / f"{number}.wav", 0.7 + number / 4) for number in range(4)]
+    before = torch.get_num_threads()
+    both_are_there = threading.Barrier(2, timeout=60)
+
+    def read_beside_another(*given: Any) -> torch.Tensor:
+        both_are_there.wait()  # one after the other would never pass
+        return read_audio(*given)
+
+    try:
+        torch.set_num_threads(1)
+        for source in sources:
+            assert synthesize(model, tmp_path / "alone", source) == 0
+        torch.set_num_threads(2)
+        monkeypatch.setattr(synthesis, "read_audio", read_beside_another)
+        assert synthesize(model, tmp_path / "together", *sources) == 0
+    finally:
+        torch.set_num_threads(before)
+    for source in sources:
+        alone, together = (tmp_path / name / source.name for name in ("alone", "together"))
+        assert together.read_bytes() == alone.read_bytes()
 
 
 def test_without_a_model_it_is_the_vocoder_that_comes_with_the_package(

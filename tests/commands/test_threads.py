@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,7 @@ def test_after_an_error_no_item_is_begun() -> None:
 
     def work(item: int) -> None:
         begun.append(item)
+        time.sleep(0.01)  # so that not all are over before the first is looked at
         raise OSError(f"no space for {item}")
 
     with pytest.raises(OSError, match="no space for 0"):
