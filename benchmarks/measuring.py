@@ -16,12 +16,15 @@ from typing import Any, TypeVar
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from priordiff.training.precision import fastest_precision
+
 __all__ = [
     "Options",
     "Stopwatch",
     "Times",
     "machine",
     "matrix_product_flops",
+    "multiplies_bfloat16",
     "peak_bytes",
     "side_by_side",
     "synchronize",
@@ -87,6 +90,11 @@ class Stopwatch:
         yield
         synchronize(self.device)
         self.seconds.setdefault(part, []).append(time.perf_counter() - started)
+
+
+def multiplies_bfloat16(options: Options) -> bool:
+    """Whether bfloat16 is worth measuring: where it is fast, and where nothing is measured anyway."""
+    return options.quick or fastest_precision(options.device) == "bf16"
 
 
 def side_by_side(

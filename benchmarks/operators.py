@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.measuring import Options, synchronize
+from benchmarks.measuring import Options, multiplies_bfloat16, synchronize
 from benchmarks.published_diffwave import HOP_LENGTH, N_MELS, pair
 from benchmarks.tables import Table
-from priordiff.training.precision import fastest_precision
 
 __all__ = ["KINDS", "kind_of", "tables"]
 
@@ -33,7 +32,7 @@ def tables(options: Options) -> Iterator[Table]:
     In bfloat16, too, where the processor multiplies it: an evaluation of ours.
     """
     published, ours = pair(options)
-    has_bfloat16 = options.quick or fastest_precision(options.device) == "bf16"
+    has_bfloat16 = multiplies_bfloat16(options)
     for title, batch, frames, has_gradients in (
         ("An evaluation on 2 seconds of audio", 1, 8 if options.quick else 172, False),
         ("A prediction and its gradients on 4 crops of 62 frames", 1 if options.quick else 4, 62, True),
