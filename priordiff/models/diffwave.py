@@ -15,7 +15,13 @@ from torch import Tensor, nn
 
 from priordiff.models.diffwave_conditions import UPSAMPLING_MARGIN
 from priordiff.models.diffwave_in_tiles import predict_in_tiles, suits_tiles
-from priordiff.models.diffwave_layers import ResidualLayer, StepEmbedding, row_conv, sum_of_skips
+from priordiff.models.diffwave_layers import (
+    ResidualLayer,
+    ResidualLayers,
+    StepEmbedding,
+    row_conv,
+    sum_of_skips,
+)
 from priordiff.models.frame_upsampler import FrameUpsampler
 from priordiff.models.frames import check_sizes, check_vocoder_inputs
 from priordiff.models.neuralspeech import PriorCondition, fit_weights, infer_config, read_state_dict
@@ -93,7 +99,7 @@ class DiffWave(ModelMixin, ConfigMixin):
         self.step_embedding = StepEmbedding()
         self.mel_upsampler = FrameUpsampler(stride)
         self.prior_upsampler = FrameUpsampler(stride) if has_prior_conditioner else None
-        self.layers = nn.ModuleList(
+        self.layers = ResidualLayers(
             ResidualLayer(
                 residual_channels,
                 condition_channels,

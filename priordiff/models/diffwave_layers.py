@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from priordiff.models.kept_memory import KeptMemory
 from priordiff.models.residual_stack import ResidualStack
 
-__all__ = ["ResidualLayer", "StepEmbedding", "are_plain", "row_conv", "sum_of_skips"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["ResidualLayer", "ResidualLayers", "StepEmbedding", "are_plain", "row_conv", "sum_of_skips"]
 
 # What may be read as a matrix in place of being called.
 _LINEAR = (nn.Conv2d, nn.Linear)
@@ -66,6 +70,20 @@ class ResidualLayer(nn.Module):
         return (x + residual) / math.sqrt(2), skip
 
 
+class ResidualLayers(nn.ModuleList):
+    """Residual layers, and what their training steps on CPUs keep in memory, from one to the next."""
+
+    def __init__(self, layers: Iterable[ResidualLayer]) -> None:
+        super().__init__(layers)
+        self.memory = KeptMemory()
+
+    def train(self, mode: bool = True) -> Self:
+        """As `nn.Module.train`; between trainings nothing is kept."""
+        if not mode:
+            self.memory.release()
+        return super().train(mode)
+
+
 def row_conv(in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> nn.Conv2d:
     """A convolution along the last axis of (batch, channels, 1, positions), with He's initialisation."""
     conv = nn.Conv2d(
@@ -80,7 +98,7 @@ def row_conv(in_channels: int, out_channels: int, kernel_size: int, dilation: in
 
 
 def sum_of_skips(
-    layers: nn.ModuleList,
+    layers: ResidualLayers,
     x: Tensor,
     step: Tensor,
     condition: Tensor,
@@ -113,7 +131,7 @@ def _is_plain(module: nn.Module) -> bool:
     return type(module) in _LINEAR or not any(True for _ in module.parameters(recurse=False))
 
 
-def _suits_stack(layers: nn.ModuleList, x: Tensor, step: Tensor, condition: Tensor) -> bool:
+def _suits_stack(layers: ResidualLayers, x: Tensor, step: Tensor, condition: Tensor) -> bool:
     if type(x) is not Tensor or x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
         return False
     if torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or not torch.is_grad_enabled():
@@ -141,6 +159,7 @@ def _stacked(
     ).unbind(1)
     changes = torch.cat([steps[:1], steps[1:] + (residual_biases[:-1, None] - steps[:-1]) / math.sqrt(2)])
     skips = ResidualStack.apply(
+        layers.memory,
         tuple(layer.dilated_conv.dilation[1] for layer in layers),
         rearrange(x, "b c 1 t -> t b c"),
         changes,

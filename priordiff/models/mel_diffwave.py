@@ -13,7 +13,13 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor, nn
 
-from priordiff.models.diffwave_layers import ResidualLayer, StepEmbedding, row_conv, sum_of_skips
+from priordiff.models.diffwave_layers import (
+    ResidualLayer,
+    ResidualLayers,
+    StepEmbedding,
+    row_conv,
+    sum_of_skips,
+)
 from priordiff.models.frames import check_mel_denoiser_inputs, check_prior_condition, check_sizes
 from priordiff.models.neuralspeech import fit_weights, number_of_layers, read_state_dict
 
@@ -71,7 +77,7 @@ class MelDiffWave(ModelMixin, ConfigMixin):
         in_channels = n_mels if prior_condition == "none" else 3 * n_mels
         self.input_projection = row_conv(in_channels, residual_channels, 1)
         self.step_embedding = StepEmbedding()
-        self.layers = nn.ModuleList(
+        self.layers = ResidualLayers(
             ResidualLayer(
                 residual_channels,
                 condition_channels,

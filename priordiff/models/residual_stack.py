@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from priordiff.models.kept_memory import KeptMemory
 from priordiff.models.position_tiles import PositionTiles
 
 __all__ = ["ResidualStack"]
@@ -34,15 +35,16 @@ _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 class ResidualStack(torch.autograd.Function):
     """The sum of the skips (length, batch, C) of L layers, without the skips' biases.
 
-    The arguments of `apply` are the layers' dilations; x (length, batch, C); what is added to what each layer
-    is given (L, batch, C); the condition (length, batch, M); and, stacked over the layers, the weights of the
-    convolutions (L, 3, C, 2C), those of the conditions (L, M, 2C), the sum of the biases of both (L, 2C), and
-    the weights of the residuals and skips (L, C, 2C).
+    The arguments of `apply` are the memory of what is kept; the layers' dilations; x (length, batch, C); what
+    is added to what each layer is given (L, batch, C); the condition (length, batch, M); and, stacked over
+    the layers, the weights of the convolutions (L, 3, C, 2C), those of the conditions (L, M, 2C), the sum of
+    the biases of both (L, 2C), and the weights of the residuals and skips (L, C, 2C).
     """
 
     @staticmethod
     def forward(
         ctx: Any,
+        memory: KeptMemory,
         dilations: tuple[int, ...],
         x: Tensor,
         changes: Tensor,
@@ -62,9 +64,11 @@ class ResidualStack(torch.autograd.Function):
         halves = torch.cat([one.expand(channels), -2 * one.expand(channels)])
         to_gates, of_u = convolutions * halves, conditions * halves
         outputs = outputs * torch.cat([_ROOT * one.expand(channels), one.expand(channels)])
-        given = tiles.in_silence(x.new_empty(layers, tiles.padded_rows, channels))
+        given, gates = memory.empty(
+            x.dtype, (layers, tiles.padded_rows, channels), (layers, tiles.rows, 2 * channels)
+        )
+        tiles.in_silence(given)
         torch.add(x, changes[0], out=tiles.inner(given[0]).view_as(x))
-        gates = x.new_empty(layers, tiles.rows, 2 * channels)
         skips, gated = x.new_zeros(tiles.rows, channels), x.new_empty(tiles.largest, channels)
         u_tiles, skip_tiles = tiles.cut(condition), tiles.cut(skips)
         for number, dilation in enumerate(dilations):
@@ -142,6 +146,7 @@ class ResidualStack(torch.autograd.Function):
             before, after = after, before
         of_outputs[..., :channels] *= _ROOT
         return (
+            None,
             None,
             tiles.items(tiles.inner(after[:, :channels])),
             of_changes,
