@@ -35,7 +35,7 @@ from vocoder.targets import synthesize
 __all__ = ["best_at_cost", "tables"]
 
 Point = tuple[str, int]  # a solver and a number of evaluations
-STEPS_OF_SPEECH, STEPS_OF_IMAGES = (1, 2, 4, 6, 8, 12), (2, 5, 10, 20, 50)
+STEPS_OF_SPEECH, STEPS_OF_IMAGES = (1, 2, 4, 6, 8, 12), (2, 5, 10, 20)
 UTTERANCES, IMAGES = 16, 256
 
 
