@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import logging
 import os
 import time
@@ -81,7 +80,7 @@ def synthesize_files(
     checked_steps(pipeline.scheduler, num_inference_steps)
     log_mel = LogMelSpectrogram(**pipeline.config.mel)
     destinations, failures = _destinations(inputs, output)
-    sampling = {
+    sampling: dict[str, Any] = {
         "num_inference_steps": num_inference_steps,
         "solver": solver,
         "num_consistency_steps": num_consistency_steps,
@@ -95,7 +94,9 @@ def synthesize_files(
         except (ValueError, OSError) as error:
             return str(error), True
         started = time.perf_counter()
-        audio = _synthesized(pipeline, waveform, seed, sampling)
+        generator = torch.Generator().manual_seed(seed)
+        (audios,) = pipeline(waveform=waveform[None], generator=generator, return_dict=False, **sampling)
+        audio = audios[0].cpu()
         seconds = time.perf_counter() - started
         make_writable(destination.parent)
         write_audio(destination, audio, pipeline.sample_rate)
@@ -111,14 +112,6 @@ def synthesize_files(
             print(line, flush=True)
     if failures:
         raise ValueError(f"{len(failures)} of {total} inputs were left out: {'; '.join(failures)}")
-
-
-def _synthesized(pipeline: VocoderPipeline, waveform: Tensor, seed: int, sampling: dict[str, Any]) -> Tensor:
-    own = copy.copy(pipeline)  # a scheduler has a state, and other threads have files of theirs
-    own.scheduler = copy.deepcopy(pipeline.scheduler)
-    generator = torch.Generator().manual_seed(seed)
-    (audios,) = own(waveform=waveform[None], generator=generator, return_dict=False, **sampling)
-    return audios[0].cpu()
 
 
 def _read(source: Path, sample_rate: int, hop_length: int) -> Tensor:

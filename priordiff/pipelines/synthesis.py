@@ -35,7 +35,7 @@ class Synthesis:
 
     Attributes:
         model: the denoiser.
-        scheduler: of the call.
+        scheduler: of the call, of which copies are taken.
         timesteps: arguments of its `set_timesteps`.
         estimator: log-mel frames to prior; None for N(0, I).
         mel: parameters of `LogMelSpectrogram`.
@@ -78,18 +78,14 @@ class Synthesis:
             generator: source of noise.
             update: called after each step.
         """
-        scheduler = self.scheduler
-        scheduler.set_timesteps(**self.timesteps)  # those with a memory of past steps forget it here
+        scheduler = self._own_scheduler()
         accepts_generator = "generator" in inspect.signature(scheduler.step).parameters
         options = {"generator": generator} if accepts_generator else {}
-        try:
-            vocoding = Vocoding(self.model, scheduler, self.estimator, log_mel)
-            x = vocoding.begin(self._noise(log_mel, generator))
-            for timestep in scheduler.timesteps:
-                x = vocoding.advance(x, timestep, **options)
-                update()
-        finally:
-            scheduler.set_prior(None)
+        vocoding = Vocoding(self.model, scheduler, self.estimator, log_mel)
+        x = vocoding.begin(self._noise(log_mel, generator))
+        for timestep in scheduler.timesteps:
+            x = vocoding.advance(x, timestep, **options)
+            update()
         return self._consistent(x.squeeze(1), log_mel)
 
     def in_chunks(
@@ -157,9 +153,8 @@ class Synthesis:
             return self._noise(log_mel, generator).split(chunk_frames * hop_length, -1)
 
         def begin(white_noise: Tensor, index: int) -> Tensor:
-            # Of its own, since schedulers may remember past steps.
-            own = self._own_scheduler()
-            windows[index] = Vocoding(self.model, own, self.estimator, frames_around(index, margin))
+            scheduler, frames = self._own_scheduler(), frames_around(index, margin)
+            windows[index] = Vocoding(self.model, scheduler, self.estimator, frames)
             return windows[index].begin(white_noise)
 
         def advance(x: Tensor, index: int, noise: Tensor | None = None, *, number: int) -> Tensor:
@@ -180,6 +175,7 @@ class Synthesis:
         yield from applied(consistent, chunks, self._margin_of_consistency * hop_length)
 
     def _own_scheduler(self) -> Any:
+        """A copy, since schedulers have a state, and remember past steps."""
         scheduler = copy.deepcopy(self.scheduler)
         scheduler.set_timesteps(**self.timesteps)
         return scheduler

@@ -33,6 +33,8 @@ class VocoderPipeline(ChoosesScheduler, DiffusionPipeline):
     decibels by $\log(10)/20$ and logarithms to base 10 by $\log 10$. Values out of range are warned of; those
     to base 10 are in it, and look like the frames of a noisy recording.
 
+    Several threads may call it at the same time.
+
     Args:
         model: the denoiser: `DiffWave`, `LappedConvNeXt`, or another with `n_mels` and `hop_length` in its
             configuration and `forward(sample, timestep, log_mel)`.

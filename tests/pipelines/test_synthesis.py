@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -96,6 +98,24 @@ def test_streams_and_calls_do_not_disturb_each_other(log_mel: Tensor) -> None:
     assert torch.equal(vocoder(log_mel, num_inference_steps=3, generator=seeded()).audios[0], called)
     assert torch.equal(torch.cat([first, *stream]), expected)
     assert not expected.requires_grad
+
+
+@pytest.mark.parametrize("solver", [None, "unipc"])
+def test_calls_of_several_threads_do_not_disturb_each_other(solver: str | None, log_mel: Tensor) -> None:
+    vocoder = make_vocoder("frames", solver=solver, num_inference_steps=4)
+    pieces = log_mel.split(NUM_FRAMES // 2 + 1, -1)
+
+    def audio(piece: Tensor) -> Tensor:
+        return vocoder(piece, generator=seeded()).audios[0]
+
+    expected, step = list(map(audio, pieces)), Barrier(len(pieces))
+
+    def take_turns(*_: Any) -> None:
+        step.wait(timeout=60)
+
+    vocoder.model.register_forward_pre_hook(take_turns)
+    with ThreadPoolExecutor(len(pieces)) as threads:
+        torch.testing.assert_close(list(threads.map(audio, pieces)), expected, rtol=0, atol=0)
 
 
 def test_a_call_makes_long_waveforms_in_chunks(log_mel: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
