@@ -17,8 +17,9 @@ __all__ = ["AUTO", "bfloat16_cost", "choose_precision", "fastest_precision"]
 AUTO = "auto"
 """The precision that leaves the choice to the device."""
 
-# A gain below this isn't worth the digits; above the other one there is something to say.
-_WORTH_IT = 0.9
+# In float32 DiffWave's layers are computed together, which takes seven tenths of the time of one by one: a
+# smaller gain than that is none. Above the other one there is something to say.
+_WORTH_IT = 0.7
 _TOO_SLOW = 1.5
 
 _SECONDS, _MIN_ROUNDS, _MAX_ROUNDS = 0.3, 3, 20

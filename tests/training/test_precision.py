@@ -44,7 +44,7 @@ def stored(run: Path) -> str:
     return load_config(ToyConfig, run / "config.yaml").training.mixed_precision
 
 
-@pytest.mark.parametrize(("cost", "expected"), [(0.5, "bf16"), (0.99, "no"), (15.0, "no")])
+@pytest.mark.parametrize(("cost", "expected"), [(0.5, "bf16"), (0.85, "no"), (0.99, "no"), (15.0, "no")])
 def test_a_cpu_trains_in_bfloat16_only_where_that_is_measured_to_be_faster(
     set_cost: SetCost, cost: float, expected: str
 ) -> None:
