@@ -110,8 +110,7 @@ class AcousticModel(nn.Module):
             prior = prior.detach()
         assert self.scheduler is not None
         self.scheduler.set_prior(prior)
-        noisy = self.scheduler.scale_model_input(self.scheduler.add_noise(mel, noise, timesteps), timesteps)
-        target = self.scheduler.training_target(mel, noise, timesteps)
+        noisy, target = self.scheduler.training_pair(mel, noise, timesteps)
         told = told_of_prior(self.decoder, prior, mel.shape, mel.dtype)
         prediction = self.decoder(noisy, timesteps, encoded.condition, mask=encoded.mask, **told).float()
         weighting = None if self.scheduler.config.model_space == "white" else prior

@@ -82,13 +82,9 @@ class DiffusionTask:
                 prior = self.estimator(*conditioning.arguments)
         scheduler.set_prior(prior)
         timesteps = self.timesteps.to(sample.device, non_blocking=True)[batch["level"]]
-        if hasattr(scheduler, "scale_noise"):  # a flow
-            noisy = scheduler.scale_noise(sample, timesteps, noise)
-        else:
-            noisy = scheduler.add_noise(sample, noise, timesteps)
-        target = scheduler.training_target(sample, noise, timesteps)
+        noisy, target = scheduler.training_pair(sample, noise, timesteps)
         given = conditioning.without(batch["dropped"], null_label=len(self.class_names))
-        prediction = model(scheduler.scale_model_input(noisy, timesteps), timesteps, given).float()
+        prediction = model(noisy, timesteps, given).float()
         weighting = prior if scheduler.model_space != "white" else None
         loss = prior_loss(prediction, target, weighting, reduction="sum")
         scheduler.set_prior(None)

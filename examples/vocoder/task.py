@@ -70,11 +70,9 @@ class VocoderTask:
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
     ) -> dict[str, Tensor]:
         waveform, log_mel = with_frames(batch["surrounded"], self.log_mel_of_crops)
-        noise, timesteps, scheduler = batch["noise"], batch["timestep"], self.scheduler
-        prior = self._prior(log_mel)
-        scheduler.set_prior(prior)
-        noisy = scheduler.scale_model_input(scheduler.add_noise(waveform, noise, timesteps), timesteps)
-        target = scheduler.training_target(waveform, noise, timesteps)
+        prior, timesteps = self._prior(log_mel), batch["timestep"]
+        self.scheduler.set_prior(prior)
+        noisy, target = self.scheduler.training_pair(waveform, batch["noise"], timesteps)
 
         margin = MARGIN_FRAMES * self.log_mel.hop_length
         noisy, target = noisy[..., margin:-margin], target[..., margin:-margin]

@@ -142,6 +142,30 @@ class PriorSchedulerMixin(HoldsPrior, RemembersSteps):
         signal, noise = self._in_model_space(x0, white_noise)
         return data_weight * signal + noise_weight * noise
 
+    def training_pair(self, x0: Tensor, white_noise: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        r"""What the network sees of $x_t$ and what it has to predict, both in the model's space.
+
+        The same as `scale_model_input(add_noise(x0, n, t), t)` (`scale_noise` for flows) and
+        `training_target(x0, n, t)`, up to rounding, but data or noise go through $L^{-1}$ or $L$ only once.
+
+        Args:
+            x0: data (batch, …).
+            white_noise: $n$ of the same shape.
+            timesteps: training steps (batch,).
+
+        Raises:
+            ValueError: if the prior does not fit the sample, or the prediction type is unknown.
+            NotImplementedError: if the wrapped scheduler has no forward process.
+        """
+        signal, noise = self._in_model_space(x0, white_noise)
+        in_data_space = self.model_space == "data" and not self._is_plain()
+        mean = self._space_for(x0).prior.mean if in_data_space else 0.0
+        noisy = forward_process(self, signal - mean, noise, timesteps)
+        if hasattr(self.plain_class, "scale_model_input"):
+            noisy = self.plain_class.scale_model_input(self, noisy, timesteps)
+        data_weight, noise_weight = prediction_weights(self, timesteps, x0)
+        return mean + noisy, data_weight * signal + noise_weight * noise
+
     def step(
         self, model_output: Tensor, timestep: int | float | Tensor, sample: Tensor, *args: Any, **kwargs: Any
     ) -> Any:

@@ -81,6 +81,21 @@ def test_a_step_with_the_training_target_as_output_finds_the_data(name: str, mod
         torch.testing.assert_close(found, x0, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("model_space", [*MODEL_SPACES, None])
+@pytest.mark.parametrize("name", TOGETHER)
+def test_a_training_pair_is_input_and_target_of_the_same_noise(name: str, model_space: str | None) -> None:
+    prior, x0, white_noise = data_and_noise(name)
+    for config in prediction_configs(name):
+        scheduler = scheduler_for(name, model_space or "centered", config)
+        scheduler.set_prior(prior if model_space else None)
+        steps, place = PLACES.get(name, (1, 0))
+        scheduler.set_timesteps(steps)
+        drawn = x0, white_noise, scheduler.timesteps[place].reshape(1)
+        seen = scheduler.scale_model_input(scheduler.add_noise(*drawn), drawn[2])
+        expected = seen, scheduler.training_target(*drawn)
+        torch.testing.assert_close(scheduler.training_pair(*drawn), expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("model_space", MODEL_SPACES)
 def test_trigflow_leads_to_the_data_for_any_sigma_data(model_space: str) -> None:
     prior, x0, white_noise = data_and_noise("SCMScheduler")
