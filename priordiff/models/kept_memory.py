@@ -61,7 +61,7 @@ class KeptMemory:
 
     def _taken(self, size: int) -> np.ndarray:
         """The memory that became free last, without what is too small, or new memory."""
-        with suppress(IndexError):
+        with suppress(IndexError):  # none is left; asked before, another thread could take the last one
             while True:
                 memory = self._free.pop()
                 if len(memory) >= size:

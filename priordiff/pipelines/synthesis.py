@@ -153,8 +153,8 @@ class Synthesis:
             return self._noise(log_mel, generator).split(chunk_frames * hop_length, -1)
 
         def begin(white_noise: Tensor, index: int) -> Tensor:
-            scheduler, frames = self._own_scheduler(), frames_around(index, margin)
-            windows[index] = Vocoding(self.model, scheduler, self.estimator, frames)
+            own, frames = self._own_scheduler(), frames_around(index, margin)
+            windows[index] = Vocoding(self.model, own, self.estimator, frames)
             return windows[index].begin(white_noise)
 
         def advance(x: Tensor, index: int, noise: Tensor | None = None, *, number: int) -> Tensor:
