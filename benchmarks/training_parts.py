@@ -1,8 +1,8 @@
 """What a training step of the vocoder's example is made of, and the share of the data's path in it.
 
 The example's own data, task and loss, and the optimiser of the training loop, on recordings of noise: crops,
-their mel frames, the prior's estimator, the scheduler with the whitened loss, the network's forward pass, the
-backward pass, and the optimiser.
+with the priors that were found before, or their mel frames and the prior's estimator, the scheduler with the
+whitened loss, the network's forward pass, the backward pass, and the optimiser.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ DATA_PATH = (CROPS, MEL, "prior", LOSS)
 PARTS = (*DATA_PATH, "network, forward", "backward", "optimiser")
 CASES = {
     "demo": ("demo.yaml", "spectral", {}),
+    "demo, each crop's prior anew": ("demo.yaml", "spectral", {"estimator.keep_priors": False}),
     "demo's isotropic twin": ("demo.yaml", "isotropic", {}),
     "the paper's, 4 crops": ("paper.yaml", "energy", {"training.batch_size": 4}),
 }
@@ -93,7 +94,8 @@ def vocoder_task(
     choice = PRIORS[prior]
     # A prior that is learned takes as long whatever it has learned.
     estimator = choice.make_estimator(config) if choice.is_learned else None
-    return VocoderTask(config, *prepare_corpus(config), estimator)
+    kept = folder / "frames" if config.estimator.keep_priors else None
+    return VocoderTask(config, *prepare_corpus(config), estimator, kept)
 
 
 def _record_noise(folder: Path, seed: int, sample_rate: int = 22_050) -> None:

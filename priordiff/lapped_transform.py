@@ -44,8 +44,8 @@ def mdct(x: Tensor, hop_length: int) -> Tensor:
     check_hop_length(hop_length)
     if x.shape[-1] % hop_length:
         raise ValueError(f"the signal's length {x.shape[-1]} is not a multiple of hop_length={hop_length}")
-    blocks = rearrange(x, "... (block sample) -> ... block sample", sample=hop_length)
-    return _dct_iv(_rotate_boundaries(blocks, inverse=False))
+    rotated = _rotate_boundaries(x, hop_length, inverse=False)
+    return _dct_iv(rearrange(rotated, "... (block sample) -> ... block sample", sample=hop_length))
 
 
 def inverse_mdct(coefficients: Tensor) -> Tensor:
@@ -54,9 +54,9 @@ def inverse_mdct(coefficients: Tensor) -> Tensor:
     Raises:
         ValueError: if the hop, the length of the last axis, is odd.
     """
-    check_hop_length(coefficients.shape[-1])
-    blocks = _rotate_boundaries(_dct_iv(coefficients), inverse=True)
-    return rearrange(blocks, "... block sample -> ... (block sample)")
+    hop_length = check_hop_length(coefficients.shape[-1])
+    rotated = rearrange(_dct_iv(coefficients), "... block sample -> ... (block sample)")
+    return _rotate_boundaries(rotated, hop_length, inverse=True)
 
 
 def check_hop_length(hop_length: int) -> int:
@@ -70,22 +70,18 @@ def check_hop_length(hop_length: int) -> int:
     return hop_length
 
 
-def _rotate_boundaries(blocks: Tensor, inverse: bool) -> Tensor:
+def _rotate_boundaries(x: Tensor, hop_length: int, inverse: bool) -> Tensor:
     """Rotates each pair of samples that lie mirrored around an inner boundary by the sine window's angle."""
-    hop_length = blocks.shape[-1]
+    if x.shape[-1] <= hop_length:
+        return x
     half = hop_length // 2
-    distance = torch.arange(half, device=blocks.device, dtype=blocks.dtype) + 0.5
-    angle = (math.pi / 4) * (1 - distance / half)
-    cosine, sine = angle.cos(), angle.sin()
-    if inverse:
-        sine = -sine
-    first, second = blocks[..., :half], blocks[..., half:]
-    before, after = second[..., :-1, :].flip(-1), first[..., 1:, :]
-    new_before = cosine * before - sine * after
-    new_after = cosine * after + sine * before
-    first = torch.cat([first[..., :1, :], new_after], dim=-2)
-    second = torch.cat([new_before.flip(-1), second[..., -1:, :]], dim=-2)
-    return torch.cat([first, second], dim=-1)
+    # Of each piece around a boundary the samples before it have negative distances, and sines.
+    distance = torch.arange(hop_length, device=x.device, dtype=x.dtype) + (0.5 - half)
+    angle = (math.pi / 4) * (distance.sgn() - distance / half)
+    sine = -angle.sin() if inverse else angle.sin()
+    pieces = rearrange(x[..., half:-half], "... (boundary sample) -> ... boundary sample", sample=hop_length)
+    rotated = torch.addcmul(angle.cos() * pieces, sine, pieces.flip(-1))
+    return torch.cat([x[..., :half], rotated.flatten(-2), x[..., -half:]], dim=-1)
 
 
 def _dct_iv(x: Tensor) -> Tensor:

@@ -38,11 +38,15 @@ class EstimatorConfig:
     Args:
         channels: width of its network.
         layers: number of its blocks.
+        keep_priors: whether the priors of whole recordings, and their mel frames, are found once and kept, in
+            a file 1.3 times as large as that of the decoded recordings, and cropped with them; else they are
+            found for each crop anew, as they are for recordings in shards.
         training: as that of the denoiser, which it precedes.
     """
 
     channels: int = 256
     layers: int = 4
+    keep_priors: bool = True
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(num_steps=1500, learning_rate=1e-3, lr_scheduler="cosine")
     )

@@ -14,6 +14,7 @@ from priordiff.corpora import is_shard_folder
 from priordiff.experiments.speech import prepare_speech
 from priordiff.training import Draw
 from vocoder.configuration import VocoderConfig
+from vocoder.kept import KeptFrames
 
 __all__ = [
     "MARGIN_FRAMES",
@@ -23,6 +24,7 @@ __all__ = [
     "Recordings",
     "prepare_corpus",
     "with_frames",
+    "without_surroundings",
 ]
 
 Recordings = AudioCorpus | AudioShards
@@ -39,7 +41,14 @@ class Crop(TypedDict):
     index: int
 
 
-class NoisyCrop(Crop):
+class KeptCrop(TypedDict, total=False):
+    """What may be known of a crop's frames: log-mel (n_mels, frames), σ of its prior (1, frames, hop)."""
+
+    log_mel: Tensor
+    prior_std: Tensor
+
+
+class NoisyCrop(Crop, KeptCrop):
     """A crop with white noise (1, frames · hop) and the timestep at which it is added."""
 
     noise: Tensor
@@ -81,14 +90,21 @@ class CropDataset:
 
     def __getitem__(self, draw: Draw) -> Crop:
         hop_length, padding = self.log_mel.hop_length, self.log_mel.padding
-        total = self.corpus.num_samples(draw.index) // hop_length
-        first = int(torch.randint(total - self.frames + 1, (), generator=draw.generator("crop")))
+        total, first = self._total_frames(draw), self.first_frame(draw)
         start, stop = first * hop_length - padding, (first + self.frames) * hop_length + padding
         inside = max(start, 0), min(stop, total * hop_length)
         piece = self.corpus.crop(draw.index, inside[0], inside[1] - inside[0])[None]
         # Beyond its ends a recording is reflected.
         surrounded = F.pad(piece, (inside[0] - start, stop - inside[1]), mode="reflect")
         return {"surrounded": surrounded, "index": draw.index}
+
+    def first_frame(self, draw: Draw) -> int:
+        """Where in its recording a crop begins, margin included."""
+        starts = self._total_frames(draw) - self.frames + 1
+        return int(torch.randint(starts, (), generator=draw.generator("crop")))
+
+    def _total_frames(self, draw: Draw) -> int:
+        return self.corpus.num_samples(draw.index) // self.log_mel.hop_length
 
     def whole_recordings(self, share: int, shares: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Log-mel (1, n_mels, F) and waveform (1, 1, F · hop_length) of one share of the recordings."""
@@ -104,9 +120,13 @@ def with_frames(surrounded: Tensor, log_mel: LogMelSpectrogram) -> tuple[Tensor,
     Both are on the device of the pieces, to which the transform is moved; the frames are those of the whole
     recordings, cropped.
     """
-    samples = surrounded.shape[-1] - 2 * log_mel.padding
-    waveform = surrounded.narrow(-1, log_mel.padding, samples)
-    return waveform, log_mel.to(surrounded.device)(surrounded[:, 0], padded=True)
+    frames = log_mel.to(surrounded.device)(surrounded[:, 0], padded=True)
+    return without_surroundings(surrounded, log_mel), frames
+
+
+def without_surroundings(surrounded: Tensor, log_mel: LogMelSpectrogram) -> Tensor:
+    """Crops (B, 1, frames · hop) of pieces with what their log-mel frames see beside them."""
+    return surrounded.narrow(-1, log_mel.padding, surrounded.shape[-1] - 2 * log_mel.padding)
 
 
 class NoisyCropDataset(CropDataset):
@@ -117,16 +137,27 @@ class NoisyCropDataset(CropDataset):
         log_mel: the transform.
         crop_frames: as in `CropDataset`.
         num_train_timesteps: of the scheduler.
+        kept: frames of the recordings, and priors, of which each crop is given its own.
     """
 
     def __init__(
-        self, corpus: Recordings, log_mel: LogMelSpectrogram, crop_frames: int, num_train_timesteps: int
+        self,
+        corpus: Recordings,
+        log_mel: LogMelSpectrogram,
+        crop_frames: int,
+        num_train_timesteps: int,
+        kept: KeptFrames | None = None,
     ) -> None:
         super().__init__(corpus, log_mel, crop_frames)
         self.num_train_timesteps = num_train_timesteps
+        self.kept = kept
 
     def __getitem__(self, draw: Draw) -> NoisyCrop:
         crop, generator = super().__getitem__(draw), draw.generator("noise")
         noise = torch.randn(1, self.frames * self.log_mel.hop_length, generator=generator)
         timestep = int(torch.randint(self.num_train_timesteps, (), generator=generator))
-        return {**crop, "noise": noise, "timestep": timestep}
+        item: NoisyCrop = {**crop, "noise": noise, "timestep": timestep}
+        if self.kept is not None:
+            known = self.kept.crop(draw.index, self.first_frame(draw), self.frames)
+            item["log_mel"], item["prior_std"] = known
+        return item

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from priordiff import LearnedMelSpectrumEstimator, PriorEstimator
+from priordiff import LearnedMelSpectrumEstimator
 from priordiff.experiments import Experiment
 from priordiff.training import TrainingTask
 from vocoder.configuration import EstimatorConfig, VocoderConfig
@@ -59,7 +59,12 @@ class VocoderExperiment(Experiment[VocoderConfig, VocoderRun]):
     def task(self, run: VocoderRun, data: Corpora) -> TrainingTask:
         if run.is_part:
             return PriorTask(run.config, *data)
-        return VocoderTask(run.config, *data, _learned_prior(run))
+        if not run.needs:
+            return VocoderTask(run.config, *data)
+        (prior,) = run.needs
+        estimator = LearnedMelSpectrumEstimator.from_pretrained(prior / "model").eval()
+        kept = prior / "frames" if run.config.estimator.keep_priors else None
+        return VocoderTask(run.config, *data, estimator, kept)
 
     def judge(self, run: VocoderRun, data: Corpora) -> str:
         scores = evaluate_run(run.directory, run.config, data[1])
@@ -117,10 +122,3 @@ class VocoderExperiment(Experiment[VocoderConfig, VocoderRun]):
     def _estimator(self, seed: int) -> EstimatorConfig:
         estimator = self.config.estimator
         return replace(estimator, training=replace(estimator.training, seed=seed))
-
-
-def _learned_prior(run: VocoderRun) -> PriorEstimator | None:
-    if not run.needs:
-        return None
-    (prior,) = run.needs
-    return LearnedMelSpectrumEstimator.from_pretrained(prior / "model").eval()

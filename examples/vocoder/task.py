@@ -15,13 +15,28 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from priordiff import GaussianPrior, LappedPrior, PriorEstimator, VocoderPipeline, prior_loss
-from priordiff.audio import LogMelSpectrogram
+from priordiff import (
+    GaussianPrior,
+    LappedPrior,
+    LearnedMelSpectrumEstimator,
+    PriorEstimator,
+    VocoderPipeline,
+    prior_loss,
+)
+from priordiff.audio import AudioCorpus, LogMelSpectrogram
 from priordiff.audio.metrics import log_mel_mae, multi_resolution_stft
 from priordiff.report import spectrogram_png
 from priordiff.training import Evaluation
 from vocoder.configuration import VocoderConfig
-from vocoder.data import MARGIN_FRAMES, NoisyCrop, NoisyCropDataset, Recordings, with_frames
+from vocoder.data import (
+    MARGIN_FRAMES,
+    NoisyCrop,
+    NoisyCropDataset,
+    Recordings,
+    with_frames,
+    without_surroundings,
+)
+from vocoder.kept import KeptFrames
 from vocoder.parts import make_parts, make_pipeline
 from vocoder.targets import evaluation_targets, synthesize
 
@@ -36,6 +51,7 @@ class VocoderTask:
         training: recordings to learn from.
         validation: recordings to be judged on.
         estimator: of the prior, where it has been learned; others are fitted here.
+        kept: folder for what a learned estimator finds in the recordings, if that is to be kept.
     """
 
     def __init__(
@@ -43,7 +59,8 @@ class VocoderTask:
         config: VocoderConfig,
         training: Recordings,
         validation: Recordings,
-        estimator: PriorEstimator | None = None,
+        estimator: LearnedMelSpectrumEstimator | None = None,
+        kept: Path | None = None,
     ) -> None:
         self.config = config
         self.log_mel = LogMelSpectrogram(**asdict(config.mel))
@@ -53,11 +70,13 @@ class VocoderTask:
         )
         torch.manual_seed(config.training.seed)
         self.model, self.scheduler, unfitted = make_parts(config)
+        self.estimator: PriorEstimator | None = estimator
         if estimator is None and unfitted is not None:
             process = PartialState()
             shares = process.process_index, process.num_processes
-            estimator = unfitted.fit(self.dataset.whole_recordings(*shares))
-        self.estimator = estimator
+            self.estimator = unfitted.fit(self.dataset.whole_recordings(*shares))
+        elif estimator is not None and kept is not None and isinstance(training, AudioCorpus):
+            self.dataset.kept = KeptFrames(training, config.mel, estimator, kept)
         self.targets = evaluation_targets(config, validation)[: config.evaluation.curve_utterances]
 
     def collate(self, items: list[NoisyCrop]) -> dict[str, Tensor]:
@@ -69,8 +88,7 @@ class VocoderTask:
     def loss_sums(
         self, model: nn.Module, batch: dict[str, Tensor], generators: Sequence[torch.Generator]
     ) -> dict[str, Tensor]:
-        waveform, log_mel = with_frames(batch["surrounded"], self.log_mel_of_crops)
-        prior, timesteps = self._prior(log_mel), batch["timestep"]
+        (waveform, log_mel, prior), timesteps = self._seen(batch), batch["timestep"]
         self.scheduler.set_prior(prior)
         noisy, target = self.scheduler.training_pair(waveform, batch["noise"], timesteps)
 
@@ -125,6 +143,14 @@ class VocoderTask:
         weight = prior.std[..., MARGIN_FRAMES:-MARGIN_FRAMES, :] ** exponent
         mean_square = weight.square().mean(dim=(1, 2, 3), keepdim=True)
         return LappedPrior(0.0, mean_square.sqrt() / weight, prior.hop_length)
+
+    def _seen(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, GaussianPrior | None]:
+        """Crops with their margins, their log-mel frames and their prior, found now or cropped as well."""
+        if "prior_std" in batch:
+            waveform = without_surroundings(batch["surrounded"], self.log_mel)
+            return waveform, batch["log_mel"], LappedPrior(0.0, batch["prior_std"], self.log_mel.hop_length)
+        waveform, log_mel = with_frames(batch["surrounded"], self.log_mel_of_crops)
+        return waveform, log_mel, self._prior(log_mel)
 
     def _prior(self, log_mel: Tensor) -> GaussianPrior | None:
         if self.estimator is None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from priordiff.audio.cache import CacheSettings, Recording, prepare_cache
-from priordiff.corpora import MappedArray
+from priordiff.corpora import MappedArray, fingerprint
 
 __all__ = ["AudioCorpus"]
 
@@ -96,6 +96,12 @@ class AudioCorpus:
     def seconds(self) -> float:
         """How long all recordings are together."""
         return sum(recording.num_samples for recording in self.recordings) / self.sample_rate
+
+    @property
+    def identity(self) -> str:
+        """A hash of which recordings these are: what is made of them can be kept under it."""
+        # The name of the file holds the key of its content.
+        return fingerprint(self._samples.path.name, self._offsets)
 
     def num_samples(self, index: int) -> int:
         """Length of a recording."""

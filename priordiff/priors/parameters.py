@@ -47,7 +47,8 @@ def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None =
             value = torch.tensor(float(value))
     if not value.is_floating_point():
         raise ValueError(f"{name} has dtype {value.dtype}, expected a floating dtype")
-    if values_are_checked() and not torch.isfinite(value).all():
+    # A sum takes one pass; it is never finite where a value is not, but may overflow.
+    if values_are_checked() and not (torch.isfinite(value.sum()) or torch.isfinite(value).all()):
         bad = int((~torch.isfinite(value)).sum())
         raise ValueError(f"{name} holds {bad} NaN or infinite values in {value.dtype}")
     return value
@@ -55,7 +56,7 @@ def as_parameter(name: str, value: Tensor | float, like: Tensor | float | None =
 
 def check_positive(name: str, values: Tensor) -> None:
     """Raises a ValueError that names the smallest value unless all are positive."""
-    if values_are_checked() and not (values > 0).all():
+    if values_are_checked() and values.numel() and not values.min() > 0:
         raise ValueError(
             f"{name} must be positive everywhere, its smallest value in {values.dtype} is "
             f"{float(values.min()):g}"

@@ -59,6 +59,16 @@ def test_a_selection_reads_its_own_recordings(corpus: AudioCorpus) -> None:
     assert torch.equal(selection.crop(1, 10, 20), corpus.crop(0, 10, 20))
 
 
+def test_corpora_of_the_same_recordings_have_the_same_identity(corpus: AudioCorpus, tmp_path: Path) -> None:
+    def prepared() -> AudioCorpus:
+        return AudioCorpus.prepare(tmp_path / "data", tmp_path / "cache", RATE, min_seconds=0.1)
+
+    assert prepared().identity == corpus.identity == corpus.select([0, 1, 2]).identity
+    assert corpus.select([1, 0, 2]).identity != corpus.identity
+    write_audio(tmp_path / "data" / "a.wav", 0.1 * torch.randn(1000), RATE)
+    assert prepared().identity != corpus.identity
+
+
 def test_a_pickled_corpus_carries_no_samples(corpus: AudioCorpus) -> None:
     pickled = pickle.dumps(corpus.select([1, 2]))
     assert len(pickled) < 2000

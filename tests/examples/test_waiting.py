@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from priordiff import LearnedMelSpectrumEstimator
 from priordiff.training import load_config
 from tests.accelerator.training import simulated_steps, take_steps
 from tests.examples.tiny import ACOUSTIC, as_overrides
@@ -41,6 +42,20 @@ def test_vocoder(
     config.corpus.directory = tiny[tiny.index("--data") + 1]
     corpora = prepare_corpus(config)
     assert_nothing_waits(lambda: VocoderTask(config, *corpora), config.training, tmp_path, monkeypatch)
+
+
+def test_the_vocoder_with_priors_that_were_kept(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [argument for argument in tiny if "=" in argument]
+    config = load_config(VocoderConfig, CONFIGS / "demo.yaml", overrides)
+    config.corpus.directory = tiny[tiny.index("--data") + 1]
+    corpora, estimator = prepare_corpus(config), LearnedMelSpectrumEstimator(channels=8, layers=1)
+
+    def make_task() -> VocoderTask:
+        return VocoderTask(config, *corpora, estimator, tmp_path / "kept")
+
+    assert_nothing_waits(make_task, config.training, tmp_path, monkeypatch)
 
 
 def test_the_prior_of_the_vocoder(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
