@@ -81,10 +81,8 @@ def _trainings(options: Options) -> Trainings:
     def under_prior(batch: Batch) -> Tensor:
         prior = estimator(batch.log_mel)
         scheduler.set_prior(prior)
-        drawn = batch.waveform, batch.noise, batch.timesteps
-        noisy = scheduler.scale_model_input(scheduler.add_noise(*drawn), batch.timesteps)
-        prediction = ours(noisy, batch.timesteps, batch.log_mel)
-        return prior_loss(prediction, scheduler.training_target(*drawn), prior)
+        noisy, target = scheduler.training_pair(batch.waveform, batch.noise, batch.timesteps)
+        return prior_loss(ours(noisy, batch.timesteps, batch.log_mel), target, prior)
 
     losses = {"published": plain, "priordiff": under_prior}
     steps = {
