@@ -202,9 +202,14 @@ def test_a_run_that_is_killed_or_stopped_and_resumed_is_that_of_an_unbroken_one(
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_with_a_doubled_batch(tiny: list[str], tmp_path: Path) -> None:
-    arguments = [*tiny, "--prior", "energy", "--no-compare", "training.mixed_precision=no"]
-    assert main([*arguments, "training.batch_size=4", "--output", str(tmp_path / "one")]) == 0
+# Of the spectral prior's network weights begin at zero, where Adam's first steps magnify rounding.
+@pytest.mark.parametrize(("prior", "tolerance"), [("energy", 1e-5), ("spectral", 2e-4)])
+def test_two_processes_train_as_one_with_a_doubled_batch(
+    prior: str, tolerance: float, tiny: list[str], tmp_path: Path
+) -> None:
+    arguments = [*tiny, "--prior", prior, "--no-compare", "training.mixed_precision=no"]
+    doubled = ["training.batch_size=4", "estimator.training.batch_size=4"]
+    assert main([*arguments, *doubled, "--output", str(tmp_path / "one")]) == 0
     finished = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"),
@@ -219,8 +224,8 @@ def test_two_processes_train_as_one_with_a_doubled_batch(tiny: list[str], tmp_pa
     )
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr.count("log-mel MAE") == 1, "only the main process speaks"
-    one, two = (tmp_path / name / "energy-seed0" for name in ("one", "two"))
-    assert_same_weights(one, two, rtol=1e-5, atol=1e-5)
+    one, two = (tmp_path / name / f"{prior}-seed0" for name in ("one", "two"))
+    assert_same_weights(one, two, rtol=tolerance, atol=tolerance)
 
 
 def test_recordings_may_lie_in_folders(speech: Path, tiny: list[str], tmp_path: Path) -> None:
