@@ -152,8 +152,8 @@ class Demo:
         choice = PRIORS[config.prior]
         # A prior that would be learned takes as long whatever it has learned.
         estimator = choice.make_estimator(config) if choice.is_learned else None
-        kept = self.folder / "frames" if config.estimator.keep_priors else None
-        trainer = Trainer(VocoderTask(config, *self.corpora, estimator, kept), training, run, config)
+        task = VocoderTask(config, *self.corpora, estimator, self.folder / "frames")
+        trainer = Trainer(task, training, run, config)
         with contextlib.redirect_stderr(io.StringIO()):  # progress bars
             trainer.fit()
         ends = [row["seconds"] for row in read_metrics(run, "train")]

@@ -94,8 +94,7 @@ def vocoder_task(
     choice = PRIORS[prior]
     # A prior that is learned takes as long whatever it has learned.
     estimator = choice.make_estimator(config) if choice.is_learned else None
-    kept = folder / "frames" if config.estimator.keep_priors else None
-    return VocoderTask(config, *prepare_corpus(config), estimator, kept)
+    return VocoderTask(config, *prepare_corpus(config), estimator, folder / "frames")
 
 
 def _record_noise(folder: Path, seed: int, sample_rate: int = 22_050) -> None:

@@ -35,10 +35,14 @@ MARGIN_FRAMES = 2
 
 
 class Crop(TypedDict):
-    """A training sample: a piece of the recording of a number, (1, samples), with its surroundings."""
+    """A training sample: a piece of the recording of a number, (1, samples), with its surroundings.
+
+    It begins with the frame `first` of the recording, margin included.
+    """
 
     surrounded: Tensor
     index: int
+    first: int
 
 
 class KeptCrop(TypedDict, total=False):
@@ -90,28 +94,24 @@ class CropDataset:
 
     def __getitem__(self, draw: Draw) -> Crop:
         hop_length, padding = self.log_mel.hop_length, self.log_mel.padding
-        total, first = self._total_frames(draw), self.first_frame(draw)
+        total = self.corpus.num_samples(draw.index) // hop_length
+        first = int(torch.randint(total - self.frames + 1, (), generator=draw.generator("crop")))
         start, stop = first * hop_length - padding, (first + self.frames) * hop_length + padding
         inside = max(start, 0), min(stop, total * hop_length)
         piece = self.corpus.crop(draw.index, inside[0], inside[1] - inside[0])[None]
         # Beyond its ends a recording is reflected.
         surrounded = F.pad(piece, (inside[0] - start, stop - inside[1]), mode="reflect")
-        return {"surrounded": surrounded, "index": draw.index}
+        return {"surrounded": surrounded, "index": draw.index, "first": first}
 
-    def first_frame(self, draw: Draw) -> int:
-        """Where in its recording a crop begins, margin included."""
-        starts = self._total_frames(draw) - self.frames + 1
-        return int(torch.randint(starts, (), generator=draw.generator("crop")))
-
-    def _total_frames(self, draw: Draw) -> int:
-        return self.corpus.num_samples(draw.index) // self.log_mel.hop_length
+    def whole_recording(self, index: int) -> tuple[Tensor, Tensor]:
+        """Log-mel (1, n_mels, F) and waveform (1, 1, F · hop_length) of a recording."""
+        waveform = self.corpus.waveform(index)
+        waveform = waveform[: len(waveform) // self.log_mel.hop_length * self.log_mel.hop_length]
+        return self.log_mel(waveform[None]), waveform[None, None]
 
     def whole_recordings(self, share: int, shares: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Log-mel (1, n_mels, F) and waveform (1, 1, F · hop_length) of one share of the recordings."""
-        for index in range(share, len(self.corpus), shares):
-            waveform = self.corpus.waveform(index)
-            waveform = waveform[: len(waveform) // self.log_mel.hop_length * self.log_mel.hop_length]
-            yield self.log_mel(waveform[None]), waveform[None, None]
+        """Those of one share of the recordings."""
+        return map(self.whole_recording, range(share, len(self.corpus), shares))
 
 
 def with_frames(surrounded: Tensor, log_mel: LogMelSpectrogram) -> tuple[Tensor, Tensor]:
@@ -158,6 +158,6 @@ class NoisyCropDataset(CropDataset):
         timestep = int(torch.randint(self.num_train_timesteps, (), generator=generator))
         item: NoisyCrop = {**crop, "noise": noise, "timestep": timestep}
         if self.kept is not None:
-            known = self.kept.crop(draw.index, self.first_frame(draw), self.frames)
+            known = self.kept.crop(draw.index, crop["first"], self.frames)
             item["log_mel"], item["prior_std"] = known
         return item

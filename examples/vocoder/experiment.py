@@ -63,8 +63,7 @@ class VocoderExperiment(Experiment[VocoderConfig, VocoderRun]):
             return VocoderTask(run.config, *data)
         (prior,) = run.needs
         estimator = LearnedMelSpectrumEstimator.from_pretrained(prior / "model").eval()
-        kept = prior / "frames" if run.config.estimator.keep_priors else None
-        return VocoderTask(run.config, *data, estimator, kept)
+        return VocoderTask(run.config, *data, estimator, prior / "frames")
 
     def judge(self, run: VocoderRun, data: Corpora) -> str:
         scores = evaluate_run(run.directory, run.config, data[1])

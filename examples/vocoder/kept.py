@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from accelerate import PartialState
 from torch import Tensor
 
 from priordiff import LearnedMelSpectrumEstimator
-from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.audio import AudioCorpus
 from priordiff.corpora import CorpusCache, MappedArray, decode_into, fingerprint
 from priordiff.experiments import weights_fingerprint
 from priordiff.experiments.speech import MelConfig
@@ -34,7 +35,8 @@ class KeptFrames:
 
     Args:
         corpus: the recordings.
-        mel: their spectrogram's arguments.
+        whole: log-mel (1, n_mels, frames) and waveform of a recording, by its number.
+        mel: the arguments of that spectrogram.
         estimator: which has been trained.
         folder: of the file, for this estimator alone; made if missing.
 
@@ -43,17 +45,20 @@ class KeptFrames:
     """
 
     def __init__(
-        self, corpus: AudioCorpus, mel: MelConfig, estimator: LearnedMelSpectrumEstimator, folder: Path
+        self,
+        corpus: AudioCorpus,
+        whole: Callable[[int], tuple[Tensor, Tensor]],
+        mel: MelConfig,
+        estimator: LearnedMelSpectrumEstimator,
+        folder: Path,
     ) -> None:
         self.n_mels = mel.n_mels
         made_from = [corpus.identity, asdict(mel), weights_fingerprint(estimator.state_dict())]
         cache = CorpusCache(folder, fingerprint(_VERSION, made_from), "frames.f32")
         state = PartialState()
         with state.main_process_first():
-            content = cache.read()
-            if content is None:
-                content = _find(corpus, mel, estimator, cache, state)
-        self._offsets: list[int] = content["offsets"]
+            found = cache.read() or _find(len(corpus), whole, estimator, cache, state)
+        self._offsets: list[int] = found["offsets"]
         self._frames = MappedArray(cache.data_path, "float32", (mel.n_mels + mel.hop_length,))
 
     def crop(self, index: int, first: int, frames: int) -> tuple[Tensor, Tensor]:
@@ -70,27 +75,25 @@ class KeptFrames:
 
 
 def _find(
-    corpus: AudioCorpus,
-    mel: MelConfig,
+    count: int,
+    whole: Callable[[int], tuple[Tensor, Tensor]],
     estimator: LearnedMelSpectrumEstimator,
     cache: CorpusCache,
     state: PartialState,
 ) -> dict[str, list[int]]:
     """Fills the cache; returns the number of each recording's first frame in it."""
-    log_mel, estimator = LogMelSpectrogram(**asdict(mel)).to(state.device), estimator.to(state.device)
+    estimator = estimator.to(state.device)
     offsets, total = [], 0
 
     def frames(index: int) -> bytes:
         nonlocal total
-        samples = corpus.num_samples(index) // mel.hop_length * mel.hop_length
-        (seen,) = log_mel(corpus.crop(index, 0, samples)[None].to(state.device))
+        (seen,) = whole(index)[0].to(state.device)
         found = torch.cat([seen, _deviations(estimator, seen)]).T
         offsets.append(total)
         total += len(found)
         return found.cpu().numpy().tobytes()
 
-    recordings = range(len(corpus))
-    for problem in decode_into(cache, recordings, frames, "finding priors", state.is_main_process):
+    for problem in decode_into(cache, range(count), frames, "finding priors", state.is_main_process):
         raise ValueError(problem)  # every recording has been read before: none may be left out
     content = {"offsets": offsets}
     cache.write_index(content, [])

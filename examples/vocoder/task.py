@@ -51,7 +51,7 @@ class VocoderTask:
         training: recordings to learn from.
         validation: recordings to be judged on.
         estimator: of the prior, where it has been learned; others are fitted here.
-        kept: folder for what a learned estimator finds in the recordings, if that is to be kept.
+        kept: folder for what a learned estimator finds in the recordings, if the configuration keeps that.
     """
 
     def __init__(
@@ -75,8 +75,9 @@ class VocoderTask:
             process = PartialState()
             shares = process.process_index, process.num_processes
             self.estimator = unfitted.fit(self.dataset.whole_recordings(*shares))
-        elif estimator is not None and kept is not None and isinstance(training, AudioCorpus):
-            self.dataset.kept = KeptFrames(training, config.mel, estimator, kept)
+        elif estimator and kept and config.estimator.keep_priors and isinstance(training, AudioCorpus):
+            whole = self.dataset.whole_recording
+            self.dataset.kept = KeptFrames(training, whole, config.mel, estimator, kept)
         self.targets = evaluation_targets(config, validation)[: config.evaluation.curve_utterances]
 
     def collate(self, items: list[NoisyCrop]) -> dict[str, Tensor]:

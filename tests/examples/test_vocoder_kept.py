@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ from torch import Tensor
 
 from priordiff import LappedPrior, LearnedMelSpectrumEstimator
 from priordiff.audio import AudioCorpus, LogMelSpectrogram
+from priordiff.experiments.speech import MelConfig
 from priordiff.training import Draw, load_config
 from vocoder import kept
 from vocoder.__main__ import main
 from vocoder.configuration import CONFIGS, VocoderConfig
-from vocoder.data import MARGIN_FRAMES, NoisyCropDataset, prepare_corpus, with_frames
+from vocoder.data import MARGIN_FRAMES, NoisyCropDataset, Recordings, prepare_corpus, with_frames
 from vocoder.kept import KeptFrames
 from vocoder.task import VocoderTask
 
@@ -29,11 +31,28 @@ def config(tiny: list[str]) -> VocoderConfig:
 
 
 @pytest.fixture
-def corpora(config: VocoderConfig) -> tuple[AudioCorpus, AudioCorpus]:
-    training, validation = prepare_corpus(config)
-    assert isinstance(training, AudioCorpus)
-    assert isinstance(validation, AudioCorpus)
-    return training, validation
+def corpora(config: VocoderConfig) -> tuple[Recordings, Recordings]:
+    return prepare_corpus(config)
+
+
+@pytest.fixture
+def find(
+    corpora: tuple[Recordings, Recordings],
+    config: VocoderConfig,
+    estimator: LearnedMelSpectrumEstimator,
+    tmp_path: Path,
+) -> Callable[..., NoisyCropDataset]:
+    """Crops of the training recordings, or of some, with what was found in these, or has been before."""
+
+    def crops(indices: Sequence[int] | None = None, mel: MelConfig = config.mel) -> NoisyCropDataset:
+        corpus = corpora[0]
+        assert isinstance(corpus, AudioCorpus)
+        corpus = corpus if indices is None else corpus.select(indices)
+        dataset = NoisyCropDataset(corpus, LogMelSpectrogram(**asdict(mel)), 8, 50)
+        dataset.kept = KeptFrames(corpus, dataset.whole_recording, mel, estimator, tmp_path)
+        return dataset
+
+    return crops
 
 
 @pytest.fixture
@@ -61,20 +80,18 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_crops_are_those_of_what_is_found_in_whole_recordings(
-    corpora: tuple[AudioCorpus, AudioCorpus],
-    config: VocoderConfig,
+    find: Callable[..., NoisyCropDataset],
     estimator: LearnedMelSpectrumEstimator,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    corpus, log_mel = corpora[0], LogMelSpectrogram()
     monkeypatch.setattr(kept, "_PIECE", 20)
-    dataset = NoisyCropDataset(corpus, log_mel, 8, 50, KeptFrames(corpus, config.mel, estimator, tmp_path))
+    dataset = find()
+    corpus, log_mel = dataset.corpus, dataset.log_mel
     for number in range(12):
         draw = Draw(number % len(corpus), number, 0)
-        item, first = dataset[draw], dataset.first_frame(draw)
+        item = dataset[draw]
         whole = log_mel(corpus.waveform(draw.index)[None, : corpus.num_samples(draw.index) // 256 * 256])
-        inside = slice(first, first + 8 + 2 * MARGIN_FRAMES)
+        inside = slice(item["first"], item["first"] + 8 + 2 * MARGIN_FRAMES)
         torch.testing.assert_close(item["log_mel"], whole[0, :, inside])
         with torch.no_grad():
             std = estimator(whole).std[0, :, inside]
@@ -84,35 +101,32 @@ def test_crops_are_those_of_what_is_found_in_whole_recordings(
 
 
 def test_what_was_found_is_used_as_long_as_it_is_that_of_the_estimator_and_the_recordings(
-    corpora: tuple[AudioCorpus, AudioCorpus],
+    find: Callable[..., NoisyCropDataset],
+    corpora: tuple[Recordings, Recordings],
     config: VocoderConfig,
     estimator: LearnedMelSpectrumEstimator,
     tmp_path: Path,
     passes: list[int],
 ) -> None:
-    def find(corpus: AudioCorpus, mel: object = config.mel) -> int:
+    def found(indices: Sequence[int] | None = None, mel: MelConfig = config.mel) -> int:
         passes.clear()
-        KeptFrames(corpus, mel, estimator, tmp_path)  # type: ignore[arg-type]
+        find(indices, mel)
         assert len(list(tmp_path.glob("*.f32"))) == 1, "what is outdated is removed"
         return len(passes)
 
-    corpus = corpora[0]
-    assert find(corpus) == len(corpus)
-    assert find(corpus) == 0
-    assert find(corpus.select([0])) == 1
-    assert find(corpus) == len(corpus)
-    assert find(corpus, replace(config.mel, f_max=7000.0)) == len(corpus)
+    count, other = len(corpora[0]), replace(config.mel, f_max=7000.0)
+    assert found() == count
+    assert found() == 0
+    assert found([0]) == 1
+    assert found() == count
+    assert found(mel=other) == count
     torch.nn.init.zeros_(estimator.output_projection.bias)
-    assert find(corpus, replace(config.mel, f_max=7000.0)) == len(corpus)
+    assert found(mel=other) == count
 
 
-def test_a_worker_maps_the_file_again(
-    corpora: tuple[AudioCorpus, AudioCorpus],
-    config: VocoderConfig,
-    estimator: LearnedMelSpectrumEstimator,
-    tmp_path: Path,
-) -> None:
-    frames = KeptFrames(corpora[0], config.mel, estimator, tmp_path)
+def test_a_worker_maps_the_file_again(find: Callable[..., NoisyCropDataset]) -> None:
+    frames = find().kept
+    assert frames
     pickled = pickle.dumps(frames)
     assert len(pickled) < 2000
     for ours, theirs in zip(frames.crop(1, 3, 10), pickle.loads(pickled).crop(1, 3, 10), strict=True):
@@ -120,7 +134,7 @@ def test_a_worker_maps_the_file_again(
 
 
 def test_training_sees_what_was_kept_and_finds_nothing_anew(
-    corpora: tuple[AudioCorpus, AudioCorpus],
+    corpora: tuple[Recordings, Recordings],
     config: VocoderConfig,
     estimator: LearnedMelSpectrumEstimator,
     tmp_path: Path,
